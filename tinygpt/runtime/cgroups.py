@@ -27,7 +27,7 @@ def folders(controller: str, root: Path = Path("/")) -> Iterator[Path]:
             mount = root / "sys/fs/cgroup" / controller
         else:
             continue
-        # Inside a container the path may be the host's, which does not exist here; the mount itself then counts.
+        # In a container the path may be the host's, which does not exist here; the mount itself then counts.
         inner = mount / path.lstrip("/")
         for folder in (inner, *inner.parents):
             if folder.is_dir():
