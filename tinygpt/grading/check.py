@@ -1,0 +1,152 @@
+"""From an answer to a result: ask, compare, and find the mistake that explains everything that was seen."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tinygpt.grading.checks import find
+from tinygpt.grading.compare import difference, form, same
+from tinygpt.grading.exercise import Call, Case, Exercise, Fault
+from tinygpt.grading.picture import Picture
+from tinygpt.grading.protect import Trouble, protected
+from tinygpt.grading.result import Outcome, Result
+
+SEED = 0  # half of the inputs are the same for everybody, so that two learners can compare what they see
+UNSTEADY = (
+    "Two calls with the same input gave two answers. Nothing here may be random: look for dropout, `rand`, "
+    "or a variable outside the function that changes from call to call."
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One question and what came back: a value, or trouble in place of one."""
+
+    case: Case
+    args: tuple
+    expected: Any
+    got: Any = None
+    trouble: Trouble | None = None
+
+
+def check(name: str, answer: Any, *, hidden: Sequence[Case] = (), seed: int | None = None) -> Result:
+    """A `Result` that says how much of an exercise an answer gets right, and names the likely mistake.
+
+    Every case is drawn twice, with one seed that is the same for everybody and one that is fresh.
+
+    Args:
+        name: The exercise: "causal_attention".
+        answer: The learner's function, or value where the exercise asks for one.
+        hidden: Cases to ask in place of the exercise's own.
+        seed: Seed of the fresh inputs; None draws one.
+
+    Returns:
+        A result which shows itself, in a notebook and in a terminal. It never raises because of the answer.
+
+    Raises:
+        ValueError: There is no exercise of that name.
+
+    Example:
+        >>> import torch, tinygpt as tg
+        >>> tg.grading.check("attention_weights", lambda q, k: (q @ k.mT).softmax(-1)).mistake
+        'not scaled'
+    """
+    exercise = find(name)
+    cases = tuple(hidden) or exercise.cases
+    kind = "hidden" if hidden else "public"
+    try:
+        call = protected(answer, exercise)
+    except Trouble as trouble:
+        outcomes = tuple(Outcome(case.title, case.points, False) for case in cases)
+        return Result(name, outcomes, kind, trouble.name, trouble.says)
+    return examine(exercise, call, cases, (SEED, secrets.randbits(32) if seed is None else seed), kind)
+
+
+def examine(
+    exercise: Exercise, call: Call, cases: Sequence[Case], seeds: Sequence[int], kind: str = "public"
+) -> Result:
+    """What `check` found, for any `call` that takes arguments and gives a value or raises `Trouble`.
+
+    This is the place for a judge: its `call` sends the arguments to another process. The inputs, the expected
+    values, the comparison and the points stay here.
+    """
+    seen = [_ask(exercise, call, case, seed + i) for i, case in enumerate(cases) for seed in seeds]
+    wrong = [s for s in seen if not _right(s, exercise)]
+    if not wrong:
+        return Result(exercise.name, tuple(Outcome(c.title, c.points, True) for c in cases), kind)
+    mistake, says = _diagnose(exercise, call, seen, wrong)
+    outcomes = []
+    for case in cases:
+        first = next((s for s in wrong if s.case is case), None)
+        outcomes.append(Outcome(case.title, case.points, first is None, _finding(first, exercise)))
+    pictures = (Picture.of(s.got, s.expected) for s in wrong if s.trouble is None)
+    return Result(exercise.name, tuple(outcomes), kind, mistake, says, next(filter(None, pictures), None))
+
+
+def _ask(exercise: Exercise, call: Call, case: Case, seed: int) -> Seen:
+    args = case.draw(torch.Generator().manual_seed(seed))
+    expected = exercise.reference(*args)
+    try:
+        return Seen(case, args, expected, got=call(*args))
+    except Trouble as trouble:
+        return Seen(case, args, expected, trouble=trouble)
+
+
+def _right(seen: Seen, exercise: Exercise) -> bool:
+    if seen.trouble or form(seen.got, seen.expected, exercise.returns):
+        return False
+    return same(seen.got, seen.expected, exercise.tolerance)
+
+
+def _finding(seen: Seen | None, exercise: Exercise) -> str:
+    if seen is None:
+        return ""
+    if seen.trouble:
+        return seen.trouble.says
+    wrong_form = form(seen.got, seen.expected, exercise.returns)
+    return wrong_form or f"{difference(seen.got, seen.expected)} {seen.case.advice}".strip()
+
+
+def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen]) -> tuple[str, str]:
+    """The short name and the full text of the likely mistake.
+
+    A known mistake must explain everything that was seen, the right values among the wrong ones too. Only
+    then come the laws, which need less evidence and say less.
+    """
+    wrong_values = [s for s in wrong if s.trouble is None]
+    if not wrong_values:
+        trouble = wrong[0].trouble
+        return (trouble.name, trouble.says) if trouble else ("unknown", "")
+    if any(not same(_again(call, s.args), s.got, 0.0) for s in wrong_values[:2]):
+        return "changes from call to call", UNSTEADY
+    values = [s for s in seen if s.trouble is None]
+    for evidence in (values, wrong_values):
+        for fault in exercise.mistakes():
+            if all(_made(fault, exercise, s) for s in evidence):
+                return fault.name, fault.says
+    formed = [s for s in wrong_values if not form(s.got, s.expected, exercise.returns)]
+    for law in exercise.laws:
+        if any(law.broken(call, s.args, s.got) for s in formed):
+            return law.name, law.says
+    first = wrong_values[0] if formed == [] else formed[0]
+    return ("wrong values" if formed else "wrong form"), _finding(first, exercise)
+
+
+def _again(call: Call, args: tuple) -> Any:
+    try:
+        return call(*args)
+    except Trouble:
+        return None
+
+
+def _made(fault: Fault, exercise: Exercise, seen: Seen) -> bool:
+    """Whether this mistake gives exactly the value that was seen."""
+    try:
+        return same(seen.got, exercise.attempt(*seen.args, **fault.knobs), exercise.tolerance)
+    except (RuntimeError, IndexError, ValueError):
+        return False  # the mistake cannot be made with these inputs

@@ -1,0 +1,36 @@
+"""Every exercise of the course by its name, in the order of the chapters."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from tinygpt.grading.checks.attention import attention_weights, causal_attention
+from tinygpt.grading.checks.heads import multi_head_attention
+from tinygpt.grading.checks.leak import culprit, mix, reads
+from tinygpt.grading.checks.positions import induction_score, rope
+from tinygpt.grading.exercise import Exercise
+
+_ATTENTION = (
+    attention_weights,
+    causal_attention,
+    multi_head_attention,
+    rope,
+    induction_score,
+    reads,
+    culprit,
+    mix,
+)
+EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in _ATTENTION}
+
+
+def find(name: str) -> Exercise:
+    """The exercise of that name.
+
+    Raises:
+        ValueError: There is none; the message names the nearest one.
+    """
+    if name in EXERCISES:
+        return EXERCISES[name]
+    near = get_close_matches(name, EXERCISES, 1)
+    remedy = f"Did you mean {near[0]!r}?" if near else f"The exercises are {', '.join(EXERCISES)}."
+    raise ValueError(f"name must be an exercise; got {name!r}. {remedy}")

@@ -1,0 +1,116 @@
+"""Calling somebody's unfinished function, and saying in plain words what went wrong when it breaks."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import traceback
+from typing import Any
+
+from torch import Tensor, equal
+
+from tinygpt.grading.compare import describe
+from tinygpt.grading.exercise import Call, Exercise
+
+# What a message of Python, PyTorch or einops means for somebody who is learning them; the first match speaks.
+MEANINGS = (
+    (
+        "view size is not compatible",
+        "`view` needs numbers that lie in order in memory. Use `reshape` or einops.",
+    ),
+    ("same dtype", "Two tensors differ in precision. Create new tensors with dtype=x.dtype."),
+    ("expected scalar type", "Two tensors differ in precision. Create new tensors with dtype=x.dtype."),
+    ("Error while processing rearrange", "The pattern does not fit the shape. Name every axis, in order."),
+    ("einsum", "Give every axis of every input one letter, and `...` where there may be more axes."),
+    (
+        "must match",
+        "Two shapes do not fit. Write the letters of both beside each other, or print both shapes.",
+    ),
+    ("shapes cannot be multiplied", "`a @ b` needs a's last axis as long as b's last but one."),
+    ("Expected size for first two", "`a @ b` needs a's last axis as long as b's last but one."),
+    (
+        "too many values to unpack",
+        "The input has more axes than you unpack. `*rest, T, K = x.shape` takes any number.",
+    ),
+    ("Dimension out of range", "That axis does not exist. Count from the end: the last axis is -1."),
+    ("is not defined", "Run the cells above first, then look for a misspelt name."),
+    (
+        "'NoneType'",
+        "Something is None: often a function or method that changes in place and returns nothing.",
+    ),
+)
+
+
+class Trouble(Exception):
+    """An answer that gave no value to compare: `name` in a word or two, `says` in full sentences."""
+
+    def __init__(self, name: str, says: str) -> None:
+        super().__init__(says)
+        self.name, self.says = name, says
+
+
+def protected(answer: Any, exercise: Exercise) -> Call:
+    """The learner's answer as a function that gives a value or raises `Trouble`, and gets copies to work on.
+
+    Raises:
+        Trouble: At once, when the answer is not a function with the right number of arguments.
+    """
+    if not exercise.arguments:
+        return lambda: answer
+    _must_be_callable(answer, exercise)
+
+    def call(*args: Any) -> Any:
+        copies = [arg.clone() if isinstance(arg, Tensor) else arg for arg in args]
+        try:
+            got = answer(*copies)
+        except NotImplementedError:
+            says = f"`{exercise.name}` is not written yet. Replace the line that raises NotImplementedError."
+            raise Trouble("not written", says) from None
+        except Exception as error:
+            raise Trouble("crash", _explain(error, answer, exercise, args)) from None
+        for name, before, after in zip(exercise.arguments, args, copies, strict=True):
+            if isinstance(before, Tensor) and not equal(before, after):
+                raise Trouble("changes its input", IN_PLACE.format(name))
+        return got.detach() if isinstance(got, Tensor) else got
+
+    return call
+
+
+IN_PLACE = (
+    "Your function changes its input `{0}`. Whoever called it still needs that tensor. Look for a method "
+    "that ends in `_`, for `+=`, and for assignments to `{0}[...]`."
+)
+
+
+def _must_be_callable(answer: Any, exercise: Exercise) -> None:
+    if not callable(answer):
+        says = (
+            f"Hand over the function itself, `{exercise.name}` without parentheses; got {describe(answer)}."
+        )
+        raise Trouble("not a function", says)
+    try:
+        inspect.signature(answer).bind(*exercise.arguments)
+    except TypeError as error:
+        says = f"It is called as `{exercise.signature}`, which does not fit yours: {error}."
+        raise Trouble("wrong arguments", says) from None
+    except ValueError:  # a built-in that does not tell its signature
+        return
+
+
+def _explain(error: Exception, answer: Any, exercise: Exercise, args: tuple) -> str:
+    message = (str(error).strip() or "no message").splitlines()[0]
+    meaning = next((says for part, says in MEANINGS if part in str(error)), "")
+    inputs = ", ".join(f"{n}: {describe(a)}" for n, a in zip(exercise.arguments, args, strict=True))
+    line = _line(error, answer)
+    return f"{line} raised {type(error).__name__}: {message.rstrip('.')}. {meaning} The inputs were {inputs}."
+
+
+def _line(error: Exception, answer: Any) -> str:
+    """The last line of the learner's own code on the way to an error."""
+    home = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    if not frames:
+        return "The call itself"
+    frame = next((f for f in reversed(frames) if f.filename == home), frames[-1])
+    text = linecache.getline(frame.filename, frame.lineno or 0).strip()
+    return f"Line {frame.lineno}, `{text}`," if text else f"Line {frame.lineno}"
