@@ -1,0 +1,18 @@
+"""Text into token ids and back: characters and byte-level byte-pair encoding."""
+
+from tinygpt.tokenizers.base import Tokenizer
+from tinygpt.tokenizers.bpe import PATTERN, BPETokenizer
+from tinygpt.tokenizers.bpe_training import train_bpe
+from tinygpt.tokenizers.characters import CharacterTokenizer, train_characters
+from tinygpt.tokenizers.files import from_json, load
+
+__all__ = [
+    "PATTERN",
+    "BPETokenizer",
+    "CharacterTokenizer",
+    "Tokenizer",
+    "from_json",
+    "load",
+    "train_bpe",
+    "train_characters",
+]
