@@ -37,7 +37,8 @@ def same(got: Any, expected: Any, tolerance: float) -> bool:
 def form(got: Any, expected: Any, letters: str) -> str:
     """What is wrong with the form of an answer (its type, shape or precision), or "" when nothing is."""
     if not isinstance(expected, Tensor):
-        return "" if type(got) is type(expected) else f"Wanted {describe(expected)}, got {describe(got)}."
+        kind = type(expected)
+        return "" if type(got) is kind else f"Wanted a value of type {kind.__name__}, got {describe(got)}."
     if got is None:
         return "Your function returned None. Its last line should be `return` and the result."
     if not isinstance(got, Tensor):
@@ -55,7 +56,7 @@ def form(got: Any, expected: Any, letters: str) -> str:
 def difference(got: Any, expected: Any) -> str:
     """The place where two values of one form differ most: expected against got."""
     if not isinstance(expected, Tensor):
-        return f"Wanted {expected!r}, got {got!r}."
+        return f"{got!r} is not the answer."  # and the answer is not told
     if got.is_floating_point() and not got.isfinite().all():
         bad = (~got.isfinite()).nonzero().tolist()
         return f"The entry at {tuple(bad[0])} is {got[tuple(bad[0])].item()} ({len(bad)} such entries)."

@@ -6,8 +6,10 @@ from difflib import get_close_matches
 
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
 from tinygpt.grading.checks.heads import multi_head_attention
-from tinygpt.grading.checks.leak import culprit, mix, reads
-from tinygpt.grading.checks.positions import induction_score, rope
+from tinygpt.grading.checks.induction import induction_score
+from tinygpt.grading.checks.leak import culprit, reads
+from tinygpt.grading.checks.mixing import mix
+from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.exercise import Exercise
 
 _ATTENTION = (
