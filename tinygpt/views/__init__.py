@@ -1,0 +1,23 @@
+"""Interactive views: each shows itself in any notebook front-end, with or without a kernel."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinygpt.views._attention import Attention, attention
+    from tinygpt.views._host import View
+
+_HOMES = {"attention": "_attention", "Attention": "_attention", "View": "_host"}
+__all__ = ["Attention", "View", "attention"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

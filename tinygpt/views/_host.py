@@ -1,0 +1,206 @@
+"""The two hosts that every interactive view shares: a page that needs no kernel, and a live widget."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import html
+import io
+import json
+import re
+import struct
+import zlib
+from importlib import resources
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    import anywidget
+    from matplotlib.figure import Figure
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+# The module travels deflated, a third of its size, and becomes an inline script: nothing to fetch or to eval.
+_FRAGMENT = """<div class="tinygpt-view" data-tinygpt="{id}"><pre>{text}</pre></div>
+<script type="module">
+const bytes = Uint8Array.from(atob("{source}"), (c) => c.charCodeAt(0));
+const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+const script = document.createElement("script");
+script.type = "module";
+script.textContent = (await new Response(stream).text()) + {call};
+document.head.append(script);
+</script>"""
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>{title}</title></head>
+<body>
+{fragment}
+</body></html>
+"""
+
+
+@functools.cache
+def module(name: str) -> str:
+    """Returns one self-contained ES module: `name`.js behind what it imports, without comments.
+
+    Args:
+        name: A module of this folder, such as "attention".
+
+    Returns:
+        The source of a module with no imports and only a default export, for an anywidget.
+    """
+    seen: list[str] = []
+
+    def source(name: str) -> str:
+        seen.append(name)
+        text = resources.files(__package__).joinpath(f"{name}.js").read_text(encoding="utf-8")
+        before = "".join(source(other) for other in _IMPORT.findall(text) if other not in seen)
+        return before + _IMPORT.sub("", text)
+
+    text = re.sub(r"^export (?!default)", "", source(name), flags=re.MULTILINE)
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+
+
+@functools.cache
+def _widget_class(name: str) -> type[anywidget.AnyWidget]:
+    import anywidget
+    import traitlets
+
+    return type(
+        name.capitalize(),
+        (anywidget.AnyWidget,),
+        {
+            "_esm": module(name),
+            "name": traitlets.Unicode().tag(sync=True),
+            "payload": traitlets.Bytes().tag(sync=True),
+            "selected": traitlets.List().tag(sync=True),
+        },
+    )
+
+
+class View:
+    """An interactive picture with two hosts: a static bundle (HTML, PNG, text) and a live widget.
+
+    A subclass names its ES module and supplies `_header`, `_data`, `_text` and `_figure`.
+    """
+
+    _module: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._widget: anywidget.AnyWidget | None = None
+        self._listeners: list[Callable[[Any], object]] = []
+        self._selected: list[Any] = []
+
+    def _header(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _data(self) -> bytes:
+        raise NotImplementedError
+
+    def _text(self) -> str:
+        raise NotImplementedError
+
+    def _figure(self) -> Figure:
+        raise NotImplementedError
+
+    def _answer(self, question: dict[str, Any]) -> tuple[dict[str, Any], bytes] | None:
+        """Answers a question of the live view: a message and one buffer."""
+        return None
+
+    def _packed(self) -> tuple[str, bytes]:
+        """Returns an id made from the content, and the payload that `unpack` in host.js reads."""
+        header = json.dumps(self._header(), ensure_ascii=False, allow_nan=False).encode()
+        content = struct.pack("<I", len(header)) + header + self._data()
+        return hashlib.sha256(content).hexdigest()[:12], zlib.compress(content, 9)
+
+    @functools.cached_property
+    def _id(self) -> str:
+        return self._packed()[0]
+
+    def fragment(self) -> str:
+        """Returns the view as a piece of HTML: a module, its data and, where no script runs, the text."""
+        payload = base64.b64encode(self._packed()[1]).decode()
+        source = module(self._module).replace("export default live(mount);\n", "").encode()
+        call = f'start("{self._id}", "{payload}", mount)'
+        return _FRAGMENT.format(
+            id=self._id,
+            text=html.escape(self._text()),
+            source=base64.b64encode(zlib.compress(source, 9)).decode(),
+            call=json.dumps(call),
+        )
+
+    def html(self) -> str:
+        """Returns a page that stands on its own: no kernel, no network."""
+        return _PAGE.format(title=html.escape(self._text().splitlines()[0]), fragment=self.fragment())
+
+    def png(self) -> bytes:
+        """Returns the view's still picture."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
+
+        figure = self._figure()
+        FigureCanvasAgg(figure)
+        file = io.BytesIO()
+        figure.savefig(file, format="png")
+        # 224 colours are enough for cividis and text, and a third of the bytes in a stored notebook.
+        image = Image.open(file).convert("RGB").quantize(224, dither=Image.Dither.NONE)
+        small = io.BytesIO()
+        image.save(small, "png", optimize=True)
+        return small.getvalue()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes `html()` to `path`, or the still picture where `path` ends in .png."""
+        content = self.png() if str(path).endswith(".png") else self.html().encode()
+        with open(path, "wb") as file:
+            file.write(content)
+
+    @property
+    def widget(self) -> anywidget.AnyWidget:
+        """The live widget, made when first asked for."""
+        if self._widget is None:
+            self._widget = _widget_class(self._module)(
+                name=self._id, payload=self._packed()[1], selected=self._selected
+            )
+            self._widget.on_msg(self._on_message)
+            self._widget.observe(self._on_selected, "selected")
+        return self._widget
+
+    def on_select(self, listener: Callable[[Any], object]) -> None:
+        """Calls `listener(selected)` whenever the reader locks something in the live view.
+
+        Args:
+            listener: Takes the new `selected`. While a cell runs, calls wait until it has ended.
+        """
+        self._listeners.append(listener)
+
+    def _on_selected(self, change: Any) -> None:
+        self._selected = list(change["new"])
+        for listener in self._listeners:
+            listener(tuple(self._selected))
+
+    def _on_message(self, widget: Any, question: dict[str, Any], buffers: list[bytes]) -> None:
+        answer = self._answer(question)
+        if answer is not None:
+            widget.send(answer[0], buffers=[answer[1]])
+
+    def __repr__(self) -> str:
+        return self._text().splitlines()[0]
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        png = base64.b64encode(self.png()).decode()
+        return {"text/html": self.fragment(), "image/png": png, "text/plain": self._text()}
+
+    def _ipython_display_(self) -> None:
+        """Shows the live widget where there is a kernel, then the static bundle, hidden while that lives."""
+        from IPython import get_ipython
+        from IPython.display import display
+
+        if getattr(get_ipython(), "kernel", None) is not None:
+            bundle = self.widget._repr_mimebundle_()
+            data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+            display({_WIDGET: data[_WIDGET]}, metadata=metadata, raw=True)
+        display(self._repr_mimebundle_(), raw=True)
