@@ -2,7 +2,7 @@
 
 from tinygpt.runtime.budget import Budget
 from tinygpt.runtime.device import best_device, bf16_pays, matmul_speed, seed_all
-from tinygpt.runtime.memory import Memory, memory
+from tinygpt.runtime.meminfo import Memory, memory
 from tinygpt.runtime.threads import usable_cpus, use_threads
 
 __all__ = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygpt.runtime import Memory, memory
-from tinygpt.runtime.memory import _linux, parse_vm_stat
+from tinygpt.runtime.meminfo import _linux, parse_vm_stat
 
 
 def test_numbers_are_plausible():
