@@ -1,0 +1,184 @@
+"""The model against oracles: Hugging Face's GPT-2, itself with a cache, itself with taps watched."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+from tiny_models import SHAPE, VARIANTS, scrambled, tokens
+
+from tinygpt.interp import capture
+from tinygpt.models import GPT, GPTConfig, KVCache, cost, from_hf_gpt2, gpt2_shape, taps
+
+
+@pytest.mark.parametrize("activation", ["gelu_new", "gelu"])
+@pytest.mark.parametrize("n_inner", [None, 48])
+def test_gpt2_weights_give_hugging_faces_logits(activation: str, n_inner: int | None) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    theirs = transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(
+            vocab_size=61,
+            n_positions=24,
+            n_embd=32,
+            n_layer=3,
+            n_head=4,
+            n_inner=n_inner,
+            activation_function=activation,
+        )
+    ).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    ids = torch.randint(61, (2, 24))
+    torch.testing.assert_close(from_hf_gpt2(theirs)(ids), theirs(ids).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_from_hf_gpt2_refuses_what_it_cannot_represent() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1, activation_function="relu")
+    with pytest.raises(ValueError, match=r"activation must be one of .*got 'relu'"):
+        from_hf_gpt2(transformers.GPT2LMHeadModel(config))
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_cached_equals_uncached(config: GPTConfig) -> None:
+    model, ids = scrambled(config), tokens(config)
+    cache = KVCache(config, batch_size=2, length=12)
+    parts = [model(part, cache) for part in ids.split([5, 1, 3, 1, 2], dim=1)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(ids), atol=2e-5, rtol=1e-4)
+    assert cache.used == 12
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_watching_changes_nothing_and_rows_sum_to_one(config: GPTConfig) -> None:
+    model, ids = scrambled(config), tokens(config)
+    plain = model(ids)
+    with capture(model, "blocks.*.attn.*") as seen:
+        watched = model(ids)
+    torch.testing.assert_close(watched, plain, atol=2e-5, rtol=1e-4)
+    pattern, scores = seen["blocks.1.attn.pattern"], seen["blocks.1.attn.scores"]
+    torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 4, 12))
+    future = torch.ones(12, 12, dtype=torch.bool).triu(1)
+    assert (pattern[..., future] == 0).all()
+    torch.testing.assert_close(scores.masked_fill(future, -torch.inf).softmax(-1), pattern)
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_the_future_cannot_be_seen(config: GPTConfig) -> None:
+    model, ids = scrambled(config), tokens(config)
+    changed = ids.clone()
+    changed[:, 7:] = (changed[:, 7:] + 1) % config.vocab_size
+    assert torch.equal(model(ids)[:, :7], model(changed)[:, :7])
+    assert not torch.allclose(model(ids)[:, 7:], model(changed)[:, 7:])
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_batched_products_in_bf16_agree_with_the_fused_kernel(config: GPTConfig) -> None:
+    model, ids = scrambled(config), tokens(config)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = model(ids).float()
+    difference = (low - model(ids)).norm() / model(ids).norm()
+    assert difference < 0.03
+
+
+def test_without_positions_only_the_set_of_earlier_tokens_counts() -> None:
+    config = GPTConfig(**SHAPE | {"n_layers": 1}, position="none")
+    model, ids = scrambled(config), tokens(config)
+    shuffled = ids.clone()
+    shuffled[:, :5] = ids[:, [3, 0, 4, 1, 2]]
+    torch.testing.assert_close(model(ids)[:, 5:], model(shuffled)[:, 5:], atol=1e-5, rtol=1e-4)
+    roped = scrambled(dataclasses.replace(config, position="rope"))
+    assert not torch.allclose(roped(ids)[:, 5:], roped(shuffled)[:, 5:], atol=1e-3)
+
+
+def test_grouped_queries_are_full_attention_with_repeated_heads() -> None:
+    config = GPTConfig(**SHAPE, n_kv_heads=2)
+    grouped, full = scrambled(config), GPT(dataclasses.replace(config, n_kv_heads=None)).eval()
+    state = grouped.state_dict()
+    for layer, name in itertools.product(range(2), "kv"):
+        key = f"blocks.{layer}.attn.{name}.weight"
+        state[key] = state[key].view(2, 8, 32).repeat_interleave(2, dim=0).reshape(32, 32)
+    full.load_state_dict(state)
+    ids = tokens(config)
+    torch.testing.assert_close(grouped(ids), full(ids), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("position", ["rope", "alibi", "none"])
+def test_positions_that_can_go_beyond_the_context(position: str) -> None:
+    config = GPTConfig(**SHAPE, position=position)
+    assert GPT(config)(tokens(config, length=40)).isfinite().all()
+
+
+def test_learned_positions_end_at_the_context() -> None:
+    config = GPTConfig(**SHAPE, position="learned")
+    with pytest.raises(ValueError, match="learned positions end at context=16; 17 tokens came"):
+        GPT(config)(tokens(config, length=17))
+
+
+def test_a_row_without_a_batch_is_explained() -> None:
+    with pytest.raises(ValueError, match=r"B × T, got shape \(3,\).*tokens\[None\]"):
+        GPT(GPTConfig(**SHAPE))(torch.tensor([1, 2, 3]))
+
+
+def test_a_full_cache_is_explained() -> None:
+    config = GPTConfig(**SHAPE)
+    cache = KVCache(config, batch_size=2, length=4)
+    with pytest.raises(ValueError, match=r"holds 4 tokens; 0 are in it and 12 more came.*length=12"):
+        GPT(config)(tokens(config), cache)
+
+
+def test_taps_add_nothing_to_the_state_dict() -> None:
+    model = GPT(GPTConfig(**SHAPE))
+    assert {"embedded", "normed", "blocks.0.attn.pattern", "blocks.1.residual"} <= set(taps(model))
+    assert all(key.endswith(("weight", "bias")) for key in model.state_dict())
+
+
+def test_the_seed_fixes_the_weights_and_leaves_the_global_generator_alone() -> None:
+    config = GPTConfig(**SHAPE)
+    before = torch.get_rng_state()
+    first = GPT(config, seed=3)
+    torch.set_rng_state(before)
+    second = GPT(config, seed=3)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(GPT(config, seed=4).embed.weight, first.embed.weight)
+
+
+@pytest.mark.parametrize("config", [*VARIANTS, GPTConfig(**SHAPE, tied=False)], ids=str)
+def test_cost_counts_every_parameter(config: GPTConfig) -> None:
+    assert cost(config).n_parameters == GPT(config).n_parameters
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_cost_counts_the_flops_that_pytorch_counts(config: GPTConfig) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = GPT(config)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, capture(model, "*.pattern"):
+        model(tokens(config, batch=1, length=config.context))
+    assert counter.get_total_flops() == sum(cost(config).forward_flops.values())
+
+
+def test_cost_of_memory() -> None:
+    config = gpt2_shape()
+    cache = KVCache(config, batch_size=1, length=8)
+    assert cost(config).kv_bytes_per_token == cache.nbytes / 8
+    assert cost(config).weight_bytes == 4 * 124_439_808
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(d_model=130), "d_model must be divisible by n_heads; got 130 and 4. Try 128 or 132."),
+        (dict(n_kv_heads=3), r"n_kv_heads must divide n_heads=4; got 3. Try one of \[1, 2, 4\]"),
+        (dict(position="sine"), "position must be one of .*'rope'.*got 'sine'"),
+        (dict(n_layers=0), "n_layers must be a positive integer; got 0"),
+        (dict(d_ff=-1), "d_ff must be 0 .* or positive; got -1"),
+        (dict(d_model=12), "must be even; got 3"),
+    ],
+)
+def test_configs_that_cannot_be(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GPTConfig(**SHAPE | change)

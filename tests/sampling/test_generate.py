@@ -1,0 +1,113 @@
+"""Generation: the snapshot and the cache equal the plain forward pass, token by token."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_models import SHAPE, VARIANTS, scrambled, tokens
+
+from tinygpt import sampling
+from tinygpt.interp import edit, zero_head
+from tinygpt.models import GPT, GPTConfig
+from tinygpt.sampling import Decoder, generate, greedy, stream, temperature
+
+
+def slow_greedy(model: GPT, row: torch.Tensor, n: int) -> torch.Tensor:
+    for _ in range(n):
+        row = torch.cat([row, model(row[None])[0, -1].argmax()[None]])
+    return row
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_decoder_equals_the_model(config: GPTConfig) -> None:
+    model, ids = scrambled(config), tokens(config)[0]
+    decoder = Decoder(model)
+    got = torch.cat([decoder.read(part) for part in ids.split([5, 1, 1, 1, 1, 1, 1, 1])])
+    want = model(ids[None])[0, [4, 5, 6, 7, 8, 9, 10, 11]]
+    torch.testing.assert_close(got, want, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_one_row_and_batches_continue_as_the_plain_model_does(config: GPTConfig) -> None:
+    model, ids = scrambled(config), tokens(config, length=6)
+    want = torch.stack([slow_greedy(model, row, 10) for row in ids])
+    assert torch.equal(generate(model, ids, max_new_tokens=10, filters=[greedy()]), want)
+    assert torch.equal(generate(model, ids[0], max_new_tokens=10, filters=[greedy()]), want[0])
+
+
+@pytest.mark.parametrize("position", ["learned", "rope"])
+def test_beyond_the_context_the_older_half_is_forgotten(position: str) -> None:
+    model = scrambled(GPTConfig(**SHAPE, position=position))
+    out = generate(model, [1, 2, 3], max_new_tokens=30, filters=[greedy()])
+    row, first = torch.tensor([1, 2, 3]), 0
+    for _ in range(30):
+        if len(row) - first > 16:
+            first = len(row) - 8
+        row = torch.cat([row, model(row[None, first:])[0, -1].argmax()[None]])
+    assert torch.equal(out, row)
+
+
+def test_a_prompt_longer_than_the_context_is_read_from_its_end() -> None:
+    model = scrambled(GPTConfig(**SHAPE, position="learned"))
+    assert len(generate(model, tokens(model.config, length=40)[0], max_new_tokens=3, seed=0)) == 43
+
+
+def test_editing_a_head_changes_what_is_generated() -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    plain = generate(model, [1, 2, 3], max_new_tokens=12, filters=[greedy()])
+    with edit(model, {"blocks.*.attn.heads": zero_head(0, 1, 2, 3)}):
+        edited = generate(model, [1, 2, 3], max_new_tokens=12, filters=[greedy()])
+    assert not torch.equal(plain, edited)
+
+
+def test_the_seed_repeats_the_draw() -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    draw = lambda seed: generate(model, [1], max_new_tokens=12, filters=[temperature(2.0)], seed=seed)  # noqa: E731
+    assert torch.equal(draw(0), draw(0))
+    assert not torch.equal(draw(0), draw(1))
+
+
+def test_frequencies_follow_the_distribution() -> None:
+    logits = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).log().expand(20_000, 4)
+    counts = sampling.pick(logits, torch.Generator().manual_seed(0)).bincount(minlength=4)
+    expected = 20_000 * torch.tensor([0.4, 0.3, 0.2, 0.1])
+    assert ((counts - expected) ** 2 / expected).sum() < 16.3  # chi-squared, 3 degrees, p = 0.001
+
+
+def test_stop_tokens_end_rows_and_batches() -> None:
+    model, ids = scrambled(GPTConfig(**SHAPE)), tokens(GPTConfig(**SHAPE), length=3)
+    plain = generate(model, ids, max_new_tokens=12, filters=[greedy()])[:, 3:]
+    end = plain[0, 2].item()
+    out = generate(model, ids, max_new_tokens=12, filters=[greedy()], stop=[end])[:, 3:]
+    first = plain[0].tolist().index(end)
+    assert (out[0, first:] == end).all()
+    assert torch.equal(out[0, :first], plain[0, :first])
+    alone = generate(model, ids[0], max_new_tokens=12, filters=[greedy()], stop=[end])[3:]
+    assert alone.tolist() == plain[0, : first + 1].tolist()
+
+
+def test_stream_yields_what_generate_returns() -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    parts = list(stream(model, [1, 2], max_new_tokens=5, seed=0))
+    assert torch.equal(torch.stack(parts)[:, 0], generate(model, [1, 2], max_new_tokens=5, seed=0)[2:])
+
+
+def test_results_can_be_trained_on() -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    out = generate(model, tokens(model.config, length=3), max_new_tokens=5, seed=0)
+    model(out).sum().backward()
+    assert model.embed.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [([], "at least one token"), ([31], "ids from 31 to 31; the model knows 0 to 30"), ([-1], "from -1")],
+)
+def test_bad_prompts_are_explained(prompt: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generate(GPT(GPTConfig(**SHAPE)), prompt)
+
+
+def test_a_filter_that_cuts_everything_is_explained() -> None:
+    with pytest.raises(ValueError, match="filters cut all"):
+        generate(GPT(GPTConfig(**SHAPE)), [1], filters=[lambda x: x - torch.inf], max_new_tokens=1)

@@ -1,0 +1,158 @@
+"""Reading and replacing activations at a model's taps."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from tinygpt.models import taps
+
+Edit = Callable[[Tensor], Tensor]
+
+
+@contextmanager
+def capture(model: nn.Module, *patterns: str) -> Iterator[dict[str, Tensor]]:
+    """Gives a dict that fills with activations while the model runs inside the `with` block.
+
+    Args:
+        model: compiled or not; a compiled one runs uncompiled inside the block, or its taps would be silent.
+        *patterns: tap names, with `*` and `?` as wildcards; none means all taps. A later forward pass
+            overwrites an earlier one.
+
+    Raises:
+        KeyError: when a pattern matches no tap; the message lists the taps.
+        RuntimeError: when the block ends without the model having run.
+
+    Example:
+        >>> from tinygpt.models import GPT, GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=8, n_layers=1, n_heads=4, d_model=16))
+        >>> with capture(model, "blocks.*.attn.pattern") as seen:
+        ...     _ = model(torch.tensor([[1, 2, 3]]))
+        >>> seen["blocks.0.attn.pattern"].shape
+        torch.Size([1, 4, 3, 3])
+    """
+    seen: dict[str, Tensor] = {}
+    names = [name for pattern in patterns or ("*",) for name in _matching(model, pattern)]
+
+    def keep(name: str) -> Callable[..., None]:
+        return lambda module, inputs, output: seen.__setitem__(name, output.detach())
+
+    with _hooked(model, {name: keep(name) for name in dict.fromkeys(names)}):
+        yield seen
+    if not seen:
+        raise RuntimeError(
+            "captured nothing: run the model inside the with block, model(tokens) or generate()."
+        )
+
+
+@contextmanager
+def edit(model: nn.Module, edits: Mapping[str, Edit]) -> Iterator[None]:
+    """Replaces activations by functions of themselves while the block lasts.
+
+    Args:
+        model: as for `capture`.
+        edits: tap name or pattern → function of the activation that returns one of the same shape.
+
+    Raises:
+        KeyError: when a name matches no tap.
+        ValueError: when an edit changes the shape.
+
+    Example:
+        >>> from tinygpt.interp import zero_head
+        >>> from tinygpt.models import GPT, GPTConfig
+        >>> model, x = GPT(GPTConfig(vocab_size=8, n_layers=1)), torch.tensor([[1, 2, 3]])
+        >>> with edit(model, {"blocks.0.attn.heads": zero_head(3)}):
+        ...     changed = model(x)
+        >>> torch.equal(changed, model(x))
+        False
+    """
+
+    def replace(name: str, function: Edit) -> Callable[..., Tensor]:
+        def hook(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+            new = function(output)
+            if not isinstance(new, Tensor) or new.shape != output.shape:
+                got = tuple(new.shape) if isinstance(new, Tensor) else type(new).__name__
+                raise ValueError(
+                    f"the edit of {name} must return shape {tuple(output.shape)}; it returned {got}."
+                )
+            return new
+
+        return hook
+
+    hooks = {
+        name: replace(name, function)
+        for pattern, function in edits.items()
+        for name in _matching(model, pattern)
+    }
+    with _hooked(model, hooks):
+        yield
+
+
+def zero_head(*heads: int) -> Edit:
+    """Returns an edit of `blocks.*.attn.heads` that silences heads: their output (B H T K) becomes 0.
+
+    Raises:
+        ValueError: when it is used and there is no such head.
+    """
+
+    def silence(outputs: Tensor) -> Tensor:
+        _check_heads(heads, outputs)
+        outputs = outputs.clone()
+        outputs[:, list(heads)] = 0
+        return outputs
+
+    return silence
+
+
+def mean_head(*heads: int) -> Edit:
+    """Returns an edit that replaces heads' outputs by their mean over batch and positions.
+
+    Zero is an output that later layers may never have seen; the mean is one that says nothing about
+    this token, so it separates what a head says here from what it always says.
+
+    Source: Wang et al. 2022, "Interpretability in the Wild", section 2.1.
+    """
+
+    def average(outputs: Tensor) -> Tensor:
+        _check_heads(heads, outputs)
+        outputs = outputs.clone()
+        outputs[:, list(heads)] = outputs[:, list(heads)].mean(dim=(0, 2), keepdim=True)
+        return outputs
+
+    return average
+
+
+def _check_heads(heads: tuple[int, ...], outputs: Tensor) -> None:
+    if bad := [h for h in heads if not 0 <= h < outputs.shape[1]]:
+        raise ValueError(f"heads are numbered 0 to {outputs.shape[1] - 1}; got {bad}.")
+
+
+def _matching(model: nn.Module, pattern: str) -> list[str]:
+    names = list(taps(_uncompiled(model)))
+    found = fnmatch.filter(names, pattern)
+    if not found:
+        raise KeyError(f"no tap matches {pattern!r}. The taps are {', '.join(names)}.")
+    return found
+
+
+def _uncompiled(model: nn.Module) -> nn.Module:
+    return getattr(model, "_orig_mod", model)
+
+
+@contextmanager
+def _hooked(model: nn.Module, hooks: Mapping[str, Callable[..., object]]) -> Iterator[None]:
+    inner = _uncompiled(model)
+    handles = [inner.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
+    try:
+        if inner is model:
+            yield
+        else:
+            with torch.compiler.set_stance("force_eager"):
+                yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,76 @@
+"""Keys and values of the tokens already seen, so that each is computed once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from tinygpt.models.config import GPTConfig
+
+
+class KVCache:
+    """Holds the keys and values of every layer in memory that is allocated once.
+
+    Args:
+        config: shape of the model.
+        batch_size: number of sequences, B.
+        length: longest sequence to hold, in tokens.
+        device: where the model is.
+        dtype: type of the activations.
+
+    Attributes:
+        used: tokens held so far. The model advances it at the end of each forward pass.
+
+    Example:
+        >>> from tinygpt.models import GPT, GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=8, n_layers=1, context=16))
+        >>> cache = KVCache(model.config, batch_size=1, length=16)
+        >>> _ = model(torch.tensor([[1, 2, 3]]), cache)
+        >>> cache.used
+        3
+    """
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        batch_size: int,
+        length: int,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shape = (config.n_layers, batch_size, config.kv_heads, length, config.d_head)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.length = length
+        self.used = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the cache, in bytes: 2 · layers · B · G · length · K · bytes per number."""
+        return self.keys.nbytes + self.values.nbytes
+
+    def append(
+        self, layer: int, keys: Float[Tensor, "B G T K"], values: Float[Tensor, "B G T K"]
+    ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S K"]]:
+        """Stores the new keys and values of one layer and returns all S = used + T of them.
+
+        Raises:
+            ValueError: when the cache is full or was made for another batch size.
+        """
+        end = self.used + keys.shape[2]
+        if end > self.length:
+            raise ValueError(
+                f"the cache holds {self.length} tokens; {self.used} are in it and {keys.shape[2]} more came. "
+                f"Make it with length={end} or more."
+            )
+        if keys.shape[0] != self.keys.shape[1]:
+            raise ValueError(f"the cache is for {self.keys.shape[1]} sequences; got {keys.shape[0]}.")
+        self.keys[layer, :, :, self.used : end] = keys
+        self.values[layer, :, :, self.used : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]

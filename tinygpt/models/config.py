@@ -1,0 +1,111 @@
+"""The shape of a model, as one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "position": ("learned", "rope", "alibi", "none"),
+    "norm": ("rmsnorm", "layernorm"),
+    "activation": ("gelu", "gelu_tanh", "relu2"),
+}
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Describes a decoder-only transformer; two equal configs build models of the same shape.
+
+    Args:
+        vocab_size: number of tokens, V.
+        n_layers: number of blocks.
+        n_heads: query heads per block, H.
+        d_model: width of the residual stream, D. A multiple of `n_heads`.
+        context: longest training sequence, in tokens. Learned positions cannot go beyond it.
+        n_kv_heads: key/value heads, G; divides `n_heads`. Fewer than `n_heads` is grouped-query
+            attention, 1 is multi-query attention. None means `n_heads`.
+        d_ff: width of the feed-forward layer, F. None means `4 * d_model`; 0 builds attention-only blocks.
+        position: how a head knows where a token is: "learned", "rope", "alibi" or "none".
+        norm: "rmsnorm" or "layernorm", applied before each sublayer.
+        activation: nonlinearity of the feed-forward layer: "gelu" (exact), "gelu_tanh" or "relu2".
+        bias: whether linear layers and layer norms have a bias.
+        tied: whether the output head shares its matrix with the token embedding.
+        rope_base: the slowest wavelength of RoPE is about `2π * rope_base` tokens.
+
+    Raises:
+        ValueError: when the numbers do not fit together; the message says which would.
+
+    Example:
+        >>> GPTConfig(vocab_size=512, n_layers=2, n_heads=4, d_model=64, context=32).d_head
+        16
+    """
+
+    vocab_size: int
+    n_layers: int = 4
+    n_heads: int = 4
+    d_model: int = 128
+    context: int = 128
+    n_kv_heads: int | None = None
+    d_ff: int | None = None
+    position: str = "rope"
+    norm: str = "rmsnorm"
+    activation: str = "gelu"
+    bias: bool = False
+    tied: bool = True
+    rope_base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "n_layers", "n_heads", "d_model", "context"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}.")
+        self._check_heads()
+        if self.d_ff is not None and self.d_ff < 0:
+            raise ValueError(f"d_ff must be 0 (attention only) or positive; got {self.d_ff}.")
+
+    def _check_heads(self) -> None:
+        D, H, G = self.d_model, self.n_heads, self.kv_heads
+        if D % H:
+            below, above = D // H * H, (D // H + 1) * H
+            near = f"Try {below} or {above}." if below else f"Try {above}."
+            raise ValueError(f"d_model must be divisible by n_heads; got {D} and {H}. {near}")
+        if G < 1 or H % G:
+            options = [g for g in range(1, H + 1) if H % g == 0]
+            raise ValueError(f"n_kv_heads must divide n_heads={H}; got {G}. Try one of {options}.")
+        if self.position == "rope" and self.d_head % 2:
+            raise ValueError(
+                f"RoPE turns pairs of coordinates, so d_model / n_heads must be even; got {self.d_head}."
+            )
+
+    @property
+    def d_head(self) -> int:
+        """Width of one head, K."""
+        return self.d_model // self.n_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Number of key/value heads, G."""
+        return self.n_heads if self.n_kv_heads is None else self.n_kv_heads
+
+    @property
+    def ff_width(self) -> int:
+        """Width of the feed-forward layer, F; 0 when there is none."""
+        return 4 * self.d_model if self.d_ff is None else self.d_ff
+
+
+def gpt2_shape(vocab_size: int = 50_257, **changes: object) -> GPTConfig:
+    """Returns the config of GPT-2 small (Radford et al. 2019), or a smaller one of the same family.
+
+    Args:
+        vocab_size: number of tokens.
+        **changes: any field of `GPTConfig`, for instance `n_layers=4, d_model=128`.
+
+    Example:
+        >>> gpt2_shape().d_head
+        64
+    """
+    family = dict(position="learned", norm="layernorm", activation="gelu_tanh", bias=True, tied=True)
+    shape = dict(n_layers=12, n_heads=12, d_model=768, context=1024)
+    return GPTConfig(vocab_size=vocab_size, **{**shape, **family, **changes})

@@ -1,0 +1,90 @@
+"""What a model costs: parameters, FLOPs and memory, on paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinygpt.models.config import GPTConfig
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The bill of a model; every field is exact arithmetic on the config.
+
+    Attributes:
+        parameters: weights by part (`embedding`, `positions`, `attention`, `feed_forward`, `norms`,
+            `head`); a tied head counts 0.
+        forward_flops: FLOPs of one forward pass over `context` tokens, by part; a multiply-add is 2.
+        train_flops_per_token: 3 × forward (the backward pass costs twice the forward), per token.
+        weight_bytes: memory of the weights.
+        training_bytes: weights, gradients and the two AdamW moments, all float32.
+        kv_bytes_per_token: growth of the KV cache per token and sequence.
+    """
+
+    parameters: dict[str, int]
+    forward_flops: dict[str, int]
+    train_flops_per_token: float
+    weight_bytes: int
+    training_bytes: int
+    kv_bytes_per_token: int
+
+    @property
+    def n_parameters(self) -> int:
+        """All weights together."""
+        return sum(self.parameters.values())
+
+
+def cost(config: GPTConfig, *, bytes_per_weight: int = 4) -> Cost:
+    """Returns what a model of this shape costs.
+
+    Args:
+        config: the shape.
+        bytes_per_weight: 4 for float32, 2 for bfloat16; used for weights and the KV cache.
+
+    Example:
+        >>> from tinygpt.models import gpt2_shape
+        >>> cost(gpt2_shape()).n_parameters
+        124439808
+
+    Source: counts of matrix products as in Kaplan et al. 2020, table 1, with the attention products
+    counted in full (T × T, as a kernel without causal skipping computes them).
+    """
+    parameters = _parameters(config)
+    flops = _forward_flops(config)
+    total = sum(parameters.values())
+    return Cost(
+        parameters=parameters,
+        forward_flops=flops,
+        train_flops_per_token=3 * sum(flops.values()) / config.context,
+        weight_bytes=bytes_per_weight * total,
+        training_bytes=4 * 4 * total,
+        kv_bytes_per_token=2 * config.n_layers * config.kv_heads * config.d_head * bytes_per_weight,
+    )
+
+
+def _parameters(c: GPTConfig) -> dict[str, int]:
+    D, F, L, kv = c.d_model, c.ff_width, c.n_layers, c.kv_heads * c.d_head
+    bias = int(c.bias)
+    norms = 1 + L * (2 if F else 1)
+    gain = D * (2 if c.norm == "layernorm" and c.bias else 1)
+    return {
+        "embedding": c.vocab_size * D,
+        "positions": c.context * D if c.position == "learned" else 0,
+        "attention": L * (2 * D * D + 2 * D * kv + bias * (2 * D + 2 * kv)),
+        "feed_forward": L * (2 * D * F + bias * (F + D)) if F else 0,
+        "norms": norms * gain,
+        "head": 0 if c.tied else c.vocab_size * D,
+    }
+
+
+def _forward_flops(c: GPTConfig) -> dict[str, int]:
+    D, F, L, T = c.d_model, c.ff_width, c.n_layers, c.context
+    kv = c.kv_heads * c.d_head
+    return {
+        "attention_projections": L * T * 2 * (2 * D * D + 2 * D * kv),
+        "attention_products": L * T * 2 * (2 * T * D),
+        "feed_forward": L * T * 2 * (2 * D * F),
+        "head": T * 2 * D * c.vocab_size,
+    }

@@ -1,0 +1,88 @@
+"""What tells a head where a token stands: rotations (RoPE) and distance penalties (ALiBi)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+def rope_angles(
+    positions: Int[Tensor, " T"], d_head: int, base: float = 10_000.0
+) -> tuple[Float[Tensor, "T half"], Float[Tensor, "T half"]]:
+    """Returns cos and sin of the angle by which RoPE turns each coordinate pair at each position.
+
+    Pair i at position t is turned by `t · base^(-2i / d_head)` radians.
+
+    Args:
+        positions: token positions, counted from 0.
+        d_head: width of a head, K; even.
+        base: the larger, the slower the slowest pair turns.
+
+    Returns:
+        Two float32 tensors of shape T × K/2.
+
+    Source: Su et al. 2021, "RoFormer", equation 15. Pairs are (i, i + K/2), as in Llama, not neighbours.
+    """
+    half = d_head // 2
+    frequency = base ** (-torch.arange(half, device=positions.device, dtype=torch.float32) / half)
+    angle = positions.float()[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def rotate(
+    x: Float[Tensor, "B H T K"], cos: Float[Tensor, "T half"], sin: Float[Tensor, "T half"]
+) -> Float[Tensor, "B H T K"]:
+    """Returns `x` with each coordinate pair turned by its angle; lengths are unchanged.
+
+    Turned queries and keys have dot products that depend on the distance between them only.
+
+    Args:
+        x: queries or keys.
+        cos, sin: from `rope_angles`.
+
+    Example:
+        >>> cos, sin = rope_angles(torch.arange(3), d_head=4)
+        >>> rotate(torch.ones(1, 1, 3, 4), cos, sin).shape
+        torch.Size([1, 1, 3, 4])
+    """
+    a, b = x.chunk(2, dim=-1)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def alibi_slopes(n_heads: int) -> Float[Tensor, " H"]:
+    """Returns how steeply each head discounts distance: a geometric series from `2^(-8/n)` to `2^-8`.
+
+    Source: Press et al. 2021, "Train Short, Test Long", section 3. Head counts that are no power of
+    two take the slopes of the next lower power, then every second slope of the next higher one.
+    """
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    slopes += [2 ** (-8 * (2 * i + 1) / (2 * power)) for i in range(n_heads - power)]
+    return torch.tensor(slopes)
+
+
+def causal_bias(
+    queries: Int[Tensor, " T"], keys: Int[Tensor, " S"], slopes: Float[Tensor, " H"] | None = None
+) -> Float[Tensor, "H T S"]:
+    """Returns what is added to the scores: −inf on keys in the future, and ALiBi's penalty elsewhere.
+
+    Args:
+        queries: positions of the queries.
+        keys: positions of the keys.
+        slopes: from `alibi_slopes`; None for no penalty.
+
+    Returns:
+        float32, H × T × S; H is 1 without slopes.
+    """
+    distance = queries[:, None] - keys[None, :]
+    penalty = torch.zeros_like(distance, dtype=torch.float32)[None]
+    if slopes is not None:
+        penalty = -slopes[:, None, None] * distance.clamp(min=0)
+    return penalty.masked_fill(distance < 0, -math.inf)

@@ -1,0 +1,29 @@
+"""Named points where an activation can be read or replaced."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+class Tap(nn.Identity):
+    """Passes its input on unchanged, under a name.
+
+    A forward hook on a tap sees the activation, and replaces it by returning another one.
+    `tinygpt.interp` installs such hooks. Taps hold no weights and add nothing to `state_dict`.
+    """
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody listens: attention computes its pattern explicitly only then."""
+        return bool(self._forward_hooks)
+
+
+def taps(model: nn.Module) -> dict[str, Tap]:
+    """Returns the taps of `model` by name, in the order in which they were defined.
+
+    Example:
+        >>> from tinygpt.models import GPT, GPTConfig
+        >>> [name for name in taps(GPT(GPTConfig(vocab_size=8, n_layers=1))) if name.endswith("pattern")]
+        ['blocks.0.attn.pattern']
+    """
+    return {name: module for name, module in model.named_modules() if isinstance(module, Tap)}

@@ -1,0 +1,191 @@
+"""A snapshot of a GPT for generating one sequence on a CPU, stripped to its arithmetic.
+
+A small model's step is a few microseconds of arithmetic behind hundreds of microseconds of module calls
+and tensor bookkeeping. The snapshot keeps the arithmetic: norm gains folded into the matrices that
+follow, queries, keys and values in one product, matrices stored as they are read, one cache row per
+token and layer written by one copy, and no mask, since the newest token sees everything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tinygpt.models import GPT, alibi_slopes, causal_bias, rope_angles
+from tinygpt.models.transformer import ACTIVATIONS, Block
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+class _Affine(NamedTuple):
+    """`x @ weight + bias`; the weight is in × out and contiguous, which a matrix–vector product reads fastest."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.mm(x, self.weight) if self.bias is None else torch.addmm(self.bias, x, self.weight)
+
+    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        out = torch.addmm(residual, x, self.weight)
+        return out if self.bias is None else out.add_(self.bias)
+
+
+class _Layer(NamedTuple):
+    qkv: _Affine
+    out: _Affine
+    up: _Affine | None
+    down: _Affine | None
+    rows: Float[Tensor, "length width"]
+    keys: Float[Tensor, "1 G length K"]
+    values: Float[Tensor, "1 G length K"]
+
+
+class Decoder:
+    """Gives the next token's logits for one growing sequence.
+
+    Args:
+        model: on the CPU; its weights are copied, so training it further does not change the snapshot.
+        length: longest sequence, in tokens; None means the model's context.
+
+    Example:
+        >>> from tinygpt.models import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=16, n_layers=1, d_model=16)).eval()
+        >>> decoder = Decoder(model)
+        >>> tokens = torch.tensor([1, 2, 3])
+        >>> torch.allclose(decoder.read(tokens), model(tokens[None])[0, -1:], atol=1e-5)
+        True
+    """
+
+    def __init__(self, model: GPT, length: int | None = None) -> None:
+        config = self.config = model.config
+        self.length = length or config.context
+        self.used = 0
+        self.embedding = model.embed.weight.detach().clone()
+        self.position = model.position.weight.detach().clone() if config.position == "learned" else None
+        self.normalise = _normalise(config.norm, config.d_model)
+        self.activation = ACTIVATIONS[config.activation]
+        self.turn = (
+            _turns(self.length, config.d_head, config.rope_base) if config.position == "rope" else None
+        )
+        self.slopes = alibi_slopes(config.n_heads) if config.position == "alibi" else None
+        if self.slopes is not None:
+            self.penalty = -self.slopes[:, None] * torch.arange(self.length - 1, -1, -1)
+        self.layers = [self._layer(block) for block in model.blocks]
+        self.head = _folded(model.norm, model.head)
+
+    def _layer(self, block: nn.Module) -> _Layer:
+        attn, G, K = block.attn, self.config.kv_heads, self.config.d_head
+        parts = [_folded(block.attn_norm, linear) for linear in (attn.q, attn.k, attn.v)]
+        if self.turn is not None:
+            parts[:2] = [_interleaved(part, K) for part in parts[:2]]
+        bias = None if parts[0].bias is None else torch.cat([part.bias for part in parts])
+        rows = torch.zeros(self.length, 2, G, K)
+        full = type(block) is Block
+        return _Layer(
+            qkv=_Affine(torch.cat([part.weight for part in parts], dim=1), bias),
+            out=_folded(None, attn.out),
+            up=_folded(block.mlp_norm, block.mlp.up) if full else None,
+            down=_folded(None, block.mlp.down) if full else None,
+            rows=rows.view(self.length, -1),
+            keys=rows[:, 0].transpose(0, 1)[None],
+            values=rows[:, 1].transpose(0, 1)[None],
+        )
+
+    @torch.inference_mode()
+    def read(self, tokens: Int[Tensor, " T"]) -> Float[Tensor, "1 V"]:
+        """Appends tokens and returns the logits of what follows the last one, 1 × V.
+
+        Many tokens can be read at the start only; later ones come one at a time.
+
+        Raises:
+            ValueError: when the sequence would outgrow `length`, or many tokens come after the start.
+        """
+        start, end = self.used, self.used + len(tokens)
+        if end > self.length:
+            raise ValueError(
+                f"the decoder holds {self.length} tokens; {end} came. Make it with a greater length."
+            )
+        if start and len(tokens) > 1:
+            raise ValueError(f"{len(tokens)} tokens came after {start} were read. Read them one at a time.")
+        x = self.embedding[tokens]
+        if self.position is not None:
+            x = x + self.position[start:end]
+        bias = self._bias(end) if self.slopes is not None else None
+        turn = None if self.turn is None else self.turn[start:end]
+        for layer in self.layers:
+            x = self._block(layer, x, start, end, turn, bias)
+        self.used = end
+        return self.head(self.normalise(x[-1:]))
+
+    def _block(
+        self, layer: _Layer, x: Tensor, start: int, end: int, turn: Tensor | None, bias: Tensor | None
+    ) -> Tensor:
+        c, n, D = self.config, end - start, self.config.d_model
+        qkv = layer.qkv(self.normalise(x))
+        if turn is not None:
+            width = (c.n_heads + c.kv_heads) * c.d_head
+            pairs = torch.view_as_complex(qkv[:, :width].view(n, -1, c.d_head // 2, 2))
+            pairs.mul_(turn)
+        layer.rows[start:end] = qkv[:, D:]
+        mixed = self._attend(qkv[:, :D], layer.keys[:, :, :end], layer.values[:, :, :end], n, bias)
+        x = layer.out.add_to(x, mixed)
+        if layer.up is None or layer.down is None:
+            return x
+        return layer.down.add_to(x, self.activation(layer.up(self.normalise(x))))
+
+    def _attend(self, q: Tensor, keys: Tensor, values: Tensor, n: int, bias: Tensor | None) -> Tensor:
+        c = self.config
+        if n == 1:  # the queries that share a key head stand in a row, as if they were positions
+            q = q.view(1, c.kv_heads, c.n_heads // c.kv_heads, c.d_head)
+            return F.scaled_dot_product_attention(q, keys, values, attn_mask=bias).reshape(1, -1)
+        q = q.view(n, c.n_heads, c.d_head).transpose(0, 1)[None]
+        groups = c.n_heads // c.kv_heads
+        keys, values = keys.repeat_interleave(groups, 1), values.repeat_interleave(groups, 1)
+        mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=bias, is_causal=bias is None)
+        return mixed.transpose(1, 2).reshape(n, -1)
+
+    def _bias(self, end: int) -> Tensor:
+        c = self.config
+        if self.used:
+            return self.penalty[:, self.length - end :].view(1, c.kv_heads, -1, end)
+        keys = torch.arange(end)
+        return causal_bias(keys, keys, self.slopes)[None]
+
+
+def _normalise(kind: str, width: int):
+    shape = (width,)
+    if kind == "layernorm":
+        return lambda x: torch.layer_norm(x, shape, eps=1e-5)
+    return lambda x: torch.rms_norm(x, shape, eps=1e-5)
+
+
+def _folded(before: nn.Module | None, linear: nn.Linear) -> _Affine:
+    """The linear map with the gain and bias of the norm in front of it worked into its own."""
+    weight, bias = linear.weight.detach(), linear.bias
+    bias = None if bias is None else bias.detach()
+    if before is not None:
+        if (shift := getattr(before, "bias", None)) is not None:
+            moved = weight @ shift.detach()
+            bias = moved if bias is None else bias + moved
+        weight = weight * before.weight.detach()
+    return _Affine(weight.T.contiguous().clone(), None if bias is None else bias.clone())
+
+
+def _turns(length: int, d_head: int, base: float) -> Tensor:
+    """RoPE's rotations as complex numbers, length × 1 × K/2."""
+    cos, sin = rope_angles(torch.arange(length), d_head, base)
+    return torch.complex(cos, sin)[:, None]
+
+
+def _interleaved(part: _Affine, d_head: int) -> _Affine:
+    """Puts each head's pair (i, i + K/2) side by side, where complex multiplication finds it.
+
+    Queries and keys are reordered alike, so their dot products stay the same.
+    """
+    order = torch.arange(part.weight.shape[1]).view(-1, 2, d_head // 2).transpose(1, 2).reshape(-1)
+    return _Affine(part.weight[:, order].contiguous(), None if part.bias is None else part.bias[order])

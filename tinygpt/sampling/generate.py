@@ -1,0 +1,174 @@
+"""Text from a model: read the prompt, pick a token, append it, repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, taps
+from tinygpt.sampling.decoder import Decoder
+from tinygpt.sampling.filters import Filter, apply
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+_KNOWN = {Block, AttentionBlock, Attention, MLP, nn.Linear, nn.LayerNorm, nn.RMSNorm}
+
+
+def stream(
+    model: GPT,
+    prompt: Sequence[int] | Tensor,
+    *,
+    max_new_tokens: int = 100,
+    filters: Iterable[Filter] = (),
+    seed: int | None = None,
+    stop: Iterable[int] = (),
+) -> Iterator[Int[Tensor, " B"]]:
+    """Yields the next token of every row, step by step; the arguments are those of `generate`.
+
+    Example:
+        >>> from tinygpt.models import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=16, n_layers=1, d_model=16))
+        >>> len(list(stream(model, [1, 2], max_new_tokens=3, seed=0)))
+        3
+    """
+    rows, filters, stop = _rows(prompt, model), tuple(filters), tuple(stop)
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens must be 0 or more; got {max_new_tokens}.")
+    return _stream(model, rows, max_new_tokens, filters, seed, stop)
+
+
+def _stream(
+    model: GPT, rows: Tensor, n: int, filters: tuple[Filter, ...], seed: int | None, stop: tuple[int, ...]
+) -> Iterator[Tensor]:
+    generator = None if seed is None else torch.Generator(rows.device).manual_seed(seed)
+    ends = torch.tensor(stop, device=rows.device, dtype=rows.dtype)
+    finished = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    read = _reader(model, len(rows), min(model.config.context, rows.shape[1] + n))
+    logits = read(rows)
+    for i in range(n):
+        token = pick(apply(filters, logits), generator)
+        if stop:
+            token = torch.where(finished, ends[0], token)
+            finished |= torch.isin(token, ends)
+        yield token
+        rows = torch.cat([rows, token[:, None]], dim=1)
+        if i + 1 == n or (stop and finished.all()):
+            return
+        logits = read(rows)
+
+
+def generate(
+    model: GPT,
+    prompt: Sequence[int] | Tensor,
+    *,
+    max_new_tokens: int = 100,
+    filters: Iterable[Filter] = (),
+    seed: int | None = None,
+    stop: Iterable[int] = (),
+) -> Int[Tensor, "*batch T"]:
+    """Returns the prompt with the tokens that the model put after it.
+
+    Args:
+        model: in whatever mode; evaluated without gradients.
+        prompt: ids of one sequence, or a B × T tensor of B sequences of equal length.
+        max_new_tokens: how many to add at most. A sequence longer than the model's context goes on
+            with its older half forgotten.
+        filters: applied to the logits from left to right; none samples from the model's own distribution.
+        seed: makes the draw repeatable; None draws from PyTorch's global generator.
+        stop: ids that end a row. A batch runs until all rows have ended; ended rows repeat the first
+            of these ids.
+
+    Returns:
+        ids, (T + new) for one sequence, B × (T + new) for a batch.
+
+    Raises:
+        ValueError: for an empty prompt or ids outside the vocabulary.
+
+    Example:
+        >>> from tinygpt.models import GPTConfig
+        >>> from tinygpt.sampling import greedy
+        >>> model = GPT(GPTConfig(vocab_size=16, n_layers=1, d_model=16))
+        >>> generate(model, [1, 2, 3], max_new_tokens=4, filters=[greedy()]).shape
+        torch.Size([7])
+    """
+    rows = _rows(prompt, model)
+    options = {"max_new_tokens": max_new_tokens, "filters": filters, "seed": seed, "stop": stop}
+    new = list(stream(model, rows, **options))
+    out = torch.cat([rows, *(token[:, None] for token in new)], dim=1)
+    single = not (isinstance(prompt, Tensor) and prompt.ndim == 2)
+    return out[0] if single else out
+
+
+def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:
+    """Draws one token per row from softmax(logits).
+
+    Raises:
+        ValueError: when filters have cut every token of a row.
+    """
+    probability = logits.softmax(dim=-1)
+    if torch.isnan(probability[:, 0]).any():
+        raise ValueError(
+            "no token is left to draw: the filters cut all of them, or the logits are not numbers."
+        )
+    return torch.multinomial(probability, 1, generator=generator)[:, 0]
+
+
+def _rows(prompt: Sequence[int] | Tensor, model: GPT) -> Int[Tensor, "B T"]:
+    rows = torch.as_tensor(prompt, dtype=torch.long, device=model.device)
+    rows = rows[None] if rows.ndim == 1 else rows
+    if rows.ndim != 2 or rows.numel() == 0:
+        raise ValueError(
+            f"the prompt must hold at least one token, as T or B × T ids; got shape {tuple(rows.shape)}."
+        )
+    low, high, V = int(rows.min()), int(rows.max()), model.config.vocab_size
+    if low < 0 or high >= V:
+        raise ValueError(
+            f"the prompt has ids from {low} to {high}; the model knows 0 to {V - 1}. Another tokenizer?"
+        )
+    return rows
+
+
+def _reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
+    """Returns a function of all rows so far that gives the logits (B × V) of what comes next.
+
+    It reads only what it has not read before. When the context is full it forgets the older half and
+    reads the rest again.
+    """
+    model = getattr(model, "_orig_mod", model)
+    fresh = _decoder if _plain(model) and batch_size == 1 else _cached
+    read, first, seen = fresh(model, batch_size, length), 0, 0
+
+    @torch.inference_mode()
+    def next_logits(rows: Tensor) -> Tensor:
+        nonlocal read, first, seen
+        total = rows.shape[1]
+        if total - first > length:
+            first = seen = total - (length + 1) // 2
+            read = fresh(model, batch_size, length)
+        new, seen = rows[:, max(seen, first) :], total
+        return read(new).clone()
+
+    return next_logits
+
+
+def _plain(model: GPT) -> bool:
+    """Whether the snapshot is the model: on a CPU, no layer replaced, nobody watching or editing."""
+    if type(model) is not GPT or model.device.type != "cpu" or model.embed.weight.dtype != torch.float32:
+        return False
+    hooked = any(tap.watched for tap in taps(model).values())
+    parts = [m for block in model.blocks for m in block.modules() if not isinstance(m, Tap)]
+    return not hooked and all(type(part) in _KNOWN for part in parts)
+
+
+def _decoder(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
+    decoder = Decoder(model, length)
+    return lambda rows: decoder.read(rows[0])
+
+
+def _cached(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
+    cache = KVCache(model.config, batch_size, length, device=model.device, dtype=model.embed.weight.dtype)
+    return lambda rows: model(rows, cache)[:, -1]

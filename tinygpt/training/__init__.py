@@ -1,0 +1,28 @@
+"""Training: one loop for every stage, its losses, its checkpoints and its record."""
+
+from tinygpt.training.checkpoint import Checkpoint, load, restore, save
+from tinygpt.training.fit import fit, mean_loss
+from tinygpt.training.loop import NonFiniteLoss, Step, TrainConfig, TrainState, autocast, train_steps
+from tinygpt.training.losses import linear_cross_entropy, next_token_loss
+from tinygpt.training.optim import adamw, learning_rate
+from tinygpt.training.run import Run
+
+__all__ = [
+    "Checkpoint",
+    "NonFiniteLoss",
+    "Run",
+    "Step",
+    "TrainConfig",
+    "TrainState",
+    "adamw",
+    "autocast",
+    "fit",
+    "learning_rate",
+    "linear_cross_entropy",
+    "load",
+    "mean_loss",
+    "next_token_loss",
+    "restore",
+    "save",
+    "train_steps",
+]

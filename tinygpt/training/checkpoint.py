@@ -1,0 +1,177 @@
+"""Checkpoints: one safetensors file that holds a run, written whole or not at all.
+
+The file's tensors are the weights (`model.…`), the optimiser's moments (`optimizer.…`) and the random
+generators (`rng.…`); its header carries everything else as JSON. Nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tinygpt.models import GPT, GPTConfig
+from tinygpt.tokenizers import Tokenizer, from_json
+from tinygpt.training.loop import TrainState
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """What a file held.
+
+    Attributes:
+        model: in evaluation mode.
+        tokenizer: or None when none was saved.
+        info: the JSON of the header: `step`, `history`, `train_config` and whatever was given as `info`.
+    """
+
+    model: GPT
+    tokenizer: Tokenizer | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def save(
+    path: str | os.PathLike[str],
+    model: nn.Module,
+    *,
+    tokenizer: Tokenizer | None = None,
+    state: TrainState | None = None,
+    info: dict[str, Any] | None = None,
+) -> Path:
+    """Writes a checkpoint; an interrupted write leaves the earlier file as it was.
+
+    Args:
+        path: where to; folders are made.
+        model: a `GPT`, compiled or not.
+        tokenizer: saved along, so that the file can be sampled from.
+        state: saved along, so that training can be resumed.
+        info: anything JSON can hold.
+
+    Returns:
+        The path.
+
+    Example:
+        >>> import tempfile
+        >>> model = GPT(GPTConfig(vocab_size=8, n_layers=1, d_model=8))
+        >>> path = save(tempfile.mkdtemp() + "/model.safetensors", model)
+        >>> load(path).model.config == model.config
+        True
+    """
+    model = getattr(model, "_orig_mod", model)
+    if not isinstance(model, GPT):
+        raise ValueError(f"a checkpoint holds a tinygpt GPT; got {type(model).__name__}.")
+    tensors = {f"model.{name}": value for name, value in _unshared(model).items()}
+    header = {"format": FORMAT, "config": asdict(model.config), "info": info or {}}
+    if tokenizer is not None:
+        header["tokenizer"] = tokenizer.to_json()
+    if state is not None:
+        tensors |= _optimizer_tensors(state.optimizer) | _rng_tensors()
+        header["step"] = state.step
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    save_file(tensors, temporary, metadata={"tinygpt": json.dumps(header)})
+    os.replace(temporary, path)
+    return path
+
+
+def load(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> Checkpoint:
+    """Returns the model, tokenizer and information in a checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: when there is no such file, or it is no checkpoint of tinygpt.
+    """
+    tensors, header = _read(path)
+    model = GPT(GPTConfig(**header["config"])).to(device)
+    _load_weights(model, tensors)
+    kept = header.get("tokenizer")
+    tokenizer = from_json(kept) if kept else None
+    return Checkpoint(model.eval(), tokenizer, header["info"])
+
+
+def restore(path: str | os.PathLike[str], state: TrainState) -> dict[str, Any]:
+    """Puts a run back where it was: weights, moments, step and random generators. Returns its `info`.
+
+    Raises:
+        ValueError: when the file holds no training state, or a model of another shape.
+    """
+    tensors, header = _read(path)
+    if "step" not in header:
+        raise ValueError(f"{path} holds a model but no training state, so it cannot be resumed. Use load().")
+    config = getattr(getattr(state.model, "_orig_mod", state.model), "config", None)
+    if config != GPTConfig(**header["config"]):
+        raise ValueError(f"{path} is a run of another shape: {header['config']}; this model is {config}.")
+    _load_weights(state.model, tensors)
+    _load_optimizer(state.optimizer, tensors)
+    _load_rng(tensors)
+    state.step = header["step"]
+    return header["info"]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}. `tinygpt train --out {path}` would make one.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("tinygpt", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file ({error}).") from None
+    if header is None or header.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of tinygpt (format {FORMAT}).")
+    return tensors, header
+
+
+def _unshared(model: GPT) -> dict[str, Tensor]:
+    state = model.state_dict()
+    if model.config.tied:
+        del state["head.weight"]
+    return state
+
+
+def _load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    model = getattr(model, "_orig_mod", model)
+    if model.config.tied:
+        weights["head.weight"] = weights["embed.weight"]
+    model.load_state_dict(weights, strict=True)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"optimizer.{index}.{name}": value
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _rng_tensors() -> dict[str, Tensor]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"rng.cpu": torch.get_rng_state()} | {f"rng.cuda.{i}": s for i, s in enumerate(cuda)}
+
+
+def _load_rng(tensors: dict[str, Tensor]) -> None:
+    torch.set_rng_state(tensors["rng.cpu"])
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            if (key := f"rng.cuda.{i}") in tensors:
+                torch.cuda.set_rng_state(tensors[key], i)

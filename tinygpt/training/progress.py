@@ -1,0 +1,89 @@
+"""Progress of a run: a live curve in a notebook, a bar in a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from tinygpt.training.run import Run
+
+REDRAW_SECONDS = 0.5
+
+
+def in_notebook() -> bool:
+    """Whether this process is a Jupyter kernel; IPython is not imported to find out."""
+    if "IPython" not in sys.modules:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+class Silent:
+    """Shows nothing."""
+
+    def update(self, run: Run) -> None:
+        pass
+
+    def close(self, run: Run) -> None:
+        pass
+
+
+class Terminal:
+    """A tqdm bar with loss, tokens/s and time left."""
+
+    def __init__(self, run: Run) -> None:
+        self.bar = tqdm(total=run.total, initial=len(run.steps), unit="step", dynamic_ncols=True)
+
+    def update(self, run: Run) -> None:
+        self.bar.set_postfix(_numbers(run), refresh=False)
+        self.bar.update(len(run.steps) - self.bar.n)
+
+    def close(self, run: Run) -> None:
+        self.update(run)
+        self.bar.close()
+
+
+class Notebook:
+    """One picture, replaced twice a second; its last state stays in the saved notebook."""
+
+    def __init__(self, run: Run) -> None:
+        from IPython.display import display
+
+        self.started, self.first, self.drawn = time.monotonic(), len(run.steps), 0.0
+        self.handle = display(self._bundle(run), raw=True, display_id=True)
+
+    def update(self, run: Run) -> None:
+        if time.monotonic() - self.drawn > REDRAW_SECONDS:
+            self.drawn = time.monotonic()
+            self.handle.update(self._bundle(run, self._title(run)), raw=True)
+
+    def close(self, run: Run) -> None:
+        self.handle.update(self._bundle(run), raw=True)
+
+    def _title(self, run: Run) -> str:
+        done = len(run.steps)
+        spent = time.monotonic() - self.started
+        left = spent / max(1, done - self.first) * (run.total - done)
+        return f"{run.headline()} · {left:.0f} s left · ■ stops and keeps"
+
+    def _bundle(self, run: Run, title: str | None = None) -> dict[str, Any]:
+        text = title or run.headline()
+        if not run.steps:
+            return {"text/plain": text}
+        return {"image/svg+xml": run.svg(title=title, total=run.total), "text/plain": text}
+
+
+def _numbers(run: Run) -> dict[str, str]:
+    recent = run.steps[-20:]
+    speed = sum(s.tokens for s in recent) / max(1e-9, sum(s.seconds for s in recent))
+    return {"loss": f"{sum(s.loss for s in recent) / max(1, len(recent)):.3f}", "tokens/s": f"{speed:,.0f}"}
+
+
+def progress_for(run: Run, wanted: bool) -> Silent | Terminal | Notebook:
+    """Returns the display that fits where this process runs."""
+    if not wanted:
+        return Silent()
+    return Notebook(run) if in_notebook() else Terminal(run)
