@@ -3,20 +3,24 @@
 from tinygpt.data import worlds
 from tinygpt.data.cache import cache_folder
 from tinygpt.data.harvest import Corpus, documentation
-from tinygpt.data.web import cached_path, download, tiny_shakespeare
+from tinygpt.data.ngrams import bits_per_byte, character_rulers, rulers
 from tinygpt.data.packing import batches, pack, split
 from tinygpt.data.stream import Stream, next_tokens
+from tinygpt.data.web import cached_path, download, tiny_shakespeare
 
 __all__ = [
     "Corpus",
     "Stream",
     "batches",
+    "bits_per_byte",
     "cache_folder",
     "cached_path",
+    "character_rulers",
     "documentation",
     "download",
     "next_tokens",
     "pack",
+    "rulers",
     "split",
     "tiny_shakespeare",
     "worlds",
