@@ -6,15 +6,16 @@ import os
 
 import chromium
 import pytest
-import shapes
 
 _not_run: set[str] = set()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Before torch is imported: pytest-xdist already fills the cores, and more threads only wait for each other.
+    # Before torch is imported: pytest-xdist fills the cores, and more threads only wait for each other.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    import shapes
+
     shapes.install()
 
 
