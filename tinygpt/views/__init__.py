@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
     from tinygpt.views._host import View
+    from tinygpt.views._switches import Switches, switches
 
-_HOMES = {"attention": "_attention", "Attention": "_attention", "View": "_host"}
-__all__ = ["Attention", "View", "attention"]
+_HOMES = {
+    "Attention": "_attention",
+    "attention": "_attention",
+    "Switches": "_switches",
+    "switches": "_switches",
+    "View": "_host",
+}
+__all__ = ["Attention", "Switches", "View", "attention", "switches"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,5 @@
 // Attention: every head as a tile, one large head, the tokens, and how a single weight came about.
-import { cividis, clamp, element, followTheme, format, halves, inks, live, shell, sized, toggle } from "./host.js";
+import { ARROWS, cividis, clamp, element, followTheme, format, halves, inks, live, shell, sized, toggle } from "./host.js";
 import { scrubber } from "./scrubber.js";
 
 const COLOURS = cividis();
@@ -14,6 +14,8 @@ export const rowLength = (query, T, causal) => (causal ? query + 1 : T);
 // One query's masked scores to the parts of its softmax.
 export function softmax(scores) {
   const max = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  // A query that may look at nothing, such as padding.
+  if (max === -Infinity) return { max, shares: scores.map(() => 0), sum: 0, weights: scores.map(() => 0) };
   const shares = scores.map((score) => Math.exp(score - max));
   const sum = shares.reduce((a, b) => a + b, 0);
   return { max, shares, sum, weights: shares.map((share) => share / sum) };
@@ -47,13 +49,12 @@ export function explain(view, { weights, scores }, query, key) {
   if (!scores) return { masked: false, weight: weights[at + key] };
   const { max, shares, sum } = softmax(scores.subarray(at, at + count));
   const score = scores[at + key];
-  return { masked: score === -Infinity, score, max, share: shares[key], sum, count, weight: shares[key] / sum };
+  return { masked: score === -Infinity, score, max, share: shares[key], sum, count, weight: shares[key] / (sum || 1) };
 }
 
 const STYLE = `
 .cols{display:flex;flex-wrap:wrap;gap:14px 26px;align-items:flex-start}
-.left{flex:none;max-width:100%}
-.stage{flex:none}
+.left,.stage{flex:none}
 h3{font-size:1em;font-weight:650;margin:0 0 .25em}
 h3 span{font-weight:400}
 .strip{display:flex;flex-wrap:wrap;gap:.25em .15em;margin:.6em 0 .2em;max-width:100%}
@@ -80,7 +81,8 @@ export function mount(host, view, link, kept = {}) {
   const box = shell(host, `Attention: ${layers.length} layers, ${heads} heads, ${T} tokens`, STYLE);
 
   const rest = { row: layers.indexOf(view.selected[0]), head: view.selected[1], query: T - 1, key: null };
-  const lock = { ...rest, frame: view.opened, ...kept };
+  const lock = { ...rest, frame: view.opened };
+  if (kept.row < layers.length && kept.head < heads) Object.assign(lock, kept);
   let peek = {};
   let big = false;
   const state = () => ({ ...lock, ...peek });
@@ -106,12 +108,13 @@ export function mount(host, view, link, kept = {}) {
   const bars = element("canvas", { role: "img", "aria-label": "Scores, exponentials and weights of this query" });
   const steps = element("ol");
   const how = element("div", { class: "how" }, element("h3", {}, "How this weight is made"), bars, steps);
+  const left = element("div", { class: "left" }, element("h3", {}, "All heads"), grid, how);
   const table = element("div", { tabindex: "-1" });
   table.hidden = true;
   const scrub = several ? scrubber(view, host, (frame) => { lock.frame = frame; repaint(); }) : null;
   box.append(bar, ...(scrub ? [scrub.node] : []), strip, say,
     element("div", { class: "cols" },
-      element("div", { class: "left" }, element("h3", {}, "All heads"), grid, how),
+      left,
       element("div", { class: "stage" }, headTitle, stage)),
     table);
 
@@ -125,14 +128,15 @@ export function mount(host, view, link, kept = {}) {
     const full = tile >= text * 2.6;
     const step = [tile + gap, tile + gap + (full ? text + 4 : 0)];
     const side = full ? 4 : text * 2.4;
-    const width = Math.max(side + heads * step[0], big ? 440 : 320);
+    const width = Math.max(side + heads * step[0], big ? 480 : 320);
     // The large head takes the room that the window leaves it.
-    const room = Math.min(host.clientWidth - width - 60, innerHeight * 0.72) - longest * text * 0.61;
+    const room = Math.min(host.clientWidth - width - 52, innerHeight * 0.72) - longest * text * 0.61;
     const square = clamp(room, 300, big ? 900 : 620);
     const cell = square >= T ? Math.floor(Math.min(square / T, big ? 64 : 46)) : square / T;
     const named = cell >= text * 0.85;
     const margin = named ? Math.round(longest * text * 0.61) + 10 : text + 10;
     size = { text, cell, named, margin, tile, full, step, side, width, top: full ? text + 4 : 0, head: full ? 0 : text + 6 };
+    left.style.width = width + "px";
     repaint();
   }
   const short = (text) => (text.length > 9 ? text.slice(0, 8) + "…" : text);
@@ -482,7 +486,6 @@ export function mount(host, view, link, kept = {}) {
     };
   }
 
-  const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
   const moves = new Map([
     [grid, ([down, right]) => ({ row: clamp(lock.row + down, 0, layers.length - 1), head: clamp(lock.head + right, 0, heads - 1) })],
     [stage, ([down, right]) => ({ query: clamp(lock.query + down, 0, T - 1), key: clamp((lock.key ?? lock.query) + (lock.key === null ? 0 : right), 0, T - 1) })],

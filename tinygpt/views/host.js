@@ -39,6 +39,9 @@ export async function unpack(payload) {
   return { ...JSON.parse(new TextDecoder().decode(bytes.subarray(4, end))), data: bytes.subarray(end) };
 }
 
+// Arrow keys as (down, right).
+export const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
 // A number as a reader wants it: a real minus sign, no "-0.00", no tail of digits.
@@ -167,13 +170,12 @@ export async function start(id, base64, mount) {
   for (const host of document.querySelectorAll(`[data-tinygpt="${id}"]:not([data-ready])`)) {
     host.dataset.ready = "";
     mount(host, await unpack(payload), {});
-    // JupyterLab writes "model not found" where a widget stood before the kernel died.
-    const stale = host.closest(".jp-OutputArea-child")?.previousElementSibling;
-    const widget = stale?.querySelector('[data-mime-type="application/vnd.jupyter.widget-view+json"]');
+    const before = host.closest(".jp-OutputArea-child")?.previousElementSibling;
     const aside = () => {
-      const alive = document.querySelector(`[data-tinygpt-live="${id}"]`) !== null;
-      host.hidden = alive;
-      if (widget) stale.style.display = alive ? "" : "none";
+      host.hidden = document.querySelector(`[data-tinygpt-live="${id}"]`) !== null;
+      // What JupyterLab writes where a widget stood before the kernel died.
+      const stale = /^(Loading widget|Error displaying widget)/.test(before?.textContent.trim());
+      if (before) before.style.display = stale && !host.hidden ? "none" : "";
     };
     document.addEventListener("tinygpt-live", aside);
     aside();

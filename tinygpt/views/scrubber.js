@@ -26,8 +26,8 @@ export function scrubber(view, host, changed) {
   function draw(chosen, big) {
     frame = chosen;
     slider.value = xs[frame];
-    slider.setAttribute("aria-valuetext", `${view.x_label} ${view.frames[frame].label}`);
-    where.textContent = `${view.x_label} ${view.frames[frame].label}`;
+    slider.setAttribute("aria-valuetext", view.frames[frame].label);
+    where.textContent = view.frames[frame].label;
     const text = big ? 18 : 12;
     const width = clamp(host.clientWidth - 12, 320, big ? 1300 : 900);
     const tall = big ? 110 : 70;
