@@ -63,9 +63,17 @@ class Lab:
 def serve(folder: Path) -> Iterator[Lab]:
     """Runs JupyterLab on `folder` with settings, runtime files and a token of its own."""
     token = secrets.token_hex(16)
-    places = {f"JUPYTER_{name}_DIR": str(folder / f".{name.lower()}") for name in ("CONFIG", "DATA", "RUNTIME")}
+    places = {
+        f"JUPYTER_{name}_DIR": str(folder / f".{name.lower()}") for name in ("CONFIG", "DATA", "RUNTIME")
+    }
     environment = os.environ | places | {"IPYTHONDIR": str(folder / ".ipython"), "PYTHONPATH": str(ROOT)}
-    options = ["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root", f"--IdentityProvider.token={token}"]
+    options = [
+        "--no-browser",
+        "--ip=127.0.0.1",
+        "--port=0",
+        "--allow-root",
+        f"--IdentityProvider.token={token}",
+    ]
     command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
     quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (folder / ".config" / "labconfig").mkdir(parents=True, exist_ok=True)

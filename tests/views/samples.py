@@ -54,3 +54,11 @@ def seen(
 
 def pieces(length: int) -> list[str]:
     return [WORDS[i % len(WORDS)] for i in range(length)]
+
+
+def combinations(heads: int, tokens: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Losses (2^heads) and next-token probabilities (2^heads, tokens); two heads depend on each other."""
+    rng = np.random.default_rng(seed)
+    off = np.arange(2**heads)[:, None] >> np.arange(heads) & 1
+    losses = 1.4 + off @ rng.uniform(0.02, 0.6, heads) + 0.8 * off[:, 0] * off[:, -1]
+    return losses, softmax(off @ rng.normal(size=(heads, tokens)) + rng.normal(size=tokens) * 2)

@@ -2,10 +2,10 @@
 // Python emits each view as one module, in one scope and without comment lines and indentation: so comments stand on
 // lines of their own, and no two files use the same top-level name.
 
-const CIVIDIS = "00224e002e6a1a386f32436d434e6c535a6d61656f6f7073"
-  + "7d7c788c88789b9476aba072bcae6ccdbb63dec958f0d846fee838";
+const CIVIDIS = "00224e00285b002e6a0533711a386f273e6e32436d3b496c434e6c4b546c535a6d5a5f6e61656f686a716f70737676767d7c78"
+  + "8482798c8878938e789b9476a39a74aba072b4a76fbcae6cc4b468cdbb63d5c25edec958e7d150f0d846f9e03afee838";
 
-// 256 colours, red green blue, between 17 stops of matplotlib's cividis.
+// 256 colours, red green blue, between 33 stops of matplotlib's cividis.
 export function cividis(stops = CIVIDIS) {
   const count = stops.length / 6;
   const channel = (stop, c) => parseInt(stops.slice(stop * 6 + c * 2, stop * 6 + c * 2 + 2), 16);

@@ -1,0 +1,88 @@
+"""What every view shares: one module, two hosts, nothing loaded before a view is made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from views import samples
+
+from tinygpt.views import View, _host, attention, switches
+
+
+def views() -> list[View]:
+    losses, probs = samples.combinations(3, 4)
+    return [
+        attention(samples.seen(2, 2, 8), samples.pieces(8)),
+        switches(losses, probs, list("abcd"), [(0, 0), (0, 1), (1, 0)]),
+    ]
+
+
+def test_nothing_is_imported_before_a_view_is_made() -> None:
+    code = (
+        "import sys, tinygpt.views; tinygpt.views.attention; tinygpt.views.switches;"
+        "print({'anywidget', 'ipywidgets', 'matplotlib', 'IPython'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["attention", "switches"])
+def test_a_module_stands_alone(name: str) -> None:
+    source = _host.module(name)
+    lines = source.splitlines()
+    assert not [line for line in lines if line.startswith(("import ", "//"))]
+    assert [line for line in lines if line.startswith("export")] == ["export default live(mount);"]
+    assert "http" not in source.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize("view", views(), ids=repr)
+def test_the_static_bundle_holds_html_a_picture_and_text(view: View) -> None:
+    bundle = view._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "image/png", "text/plain"}
+    assert bundle["text/plain"].splitlines()[0] == repr(view)
+    assert repr(view) in bundle["text/html"]
+    assert view.png().startswith(b"\x89PNG")
+
+
+def test_the_same_content_gives_the_same_bytes_and_another_gives_another_id() -> None:
+    for first, second in zip(views(), views(), strict=True):
+        assert first.html() == second.html()
+        assert first.png() == second.png()
+    assert len({view._id for view in views()}) == 2
+
+
+def test_save_writes_a_page_or_a_picture(tmp_path: Path) -> None:
+    view = views()[0]
+    view.save(tmp_path / "view.html")
+    view.save(tmp_path / "view.png")
+    assert (tmp_path / "view.html").read_text(encoding="utf-8") == view.html()
+    assert (tmp_path / "view.png").read_bytes() == view.png()
+
+
+def test_text_cannot_break_out_of_the_page() -> None:
+    view = attention(samples.seen(1, 1, 2), ["</script><script>alert(1)</script>", "<b>"])
+    assert "alert(1)" not in view.html()
+    losses, probs = samples.combinations(1, 1)
+    page = switches(losses, probs, ["a"], ["<img src=x onerror=alert(1)>"]).html()
+    assert "<img" not in page
+
+
+def test_a_view_without_a_kernel_shows_one_static_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+    views()[0]._ipython_display_()
+    assert [sorted(bundle) for bundle in shown] == [["image/png", "text/html", "text/plain"]]
+
+
+def test_with_a_kernel_the_live_widget_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+    monkeypatch.setattr("IPython.get_ipython", lambda: type("Shell", (), {"kernel": object()})())
+    view = views()[0]
+    view._ipython_display_()
+    live = shown[0]["application/vnd.jupyter.widget-view+json"]
+    assert len(shown) == 2 and live["model_id"] == view.widget.model_id
+    assert view.widget.name == view._id and f'data-tinygpt="{view._id}"' in shown[1]["text/html"]
