@@ -32,12 +32,12 @@ def rulers(train: np.ndarray, val: np.ndarray, vocab_size: int) -> dict[str, flo
         ValueError: There are too few tokens, or an id is not in the vocabulary.
 
     Example:
-        >>> losses = rulers(np.arange(1000) % 7, np.arange(100) % 7, vocab_size=7)
+        >>> losses = rulers(np.arange(50_000) % 7, np.arange(100) % 7, vocab_size=7)
         >>> {name: round(nats, 2) for name, nats in losses.items()}
         {'uniform': 1.95, 'unigram': 1.95, 'bigram': 0.0, 'trigram': 0.0}
 
-    Source: MacKay and Peto 1995, "A hierarchical Dirichlet language model", equation 9, with the strength k
-        chosen on held-out text instead of by its evidence.
+    Source: MacKay and Peto 1995, "A hierarchical Dirichlet language model", with the strength k chosen
+        on held-out text instead of by its evidence.
     """
     train, val = _checked(train, "train", 100, vocab_size), _checked(val, "val", 3, vocab_size)
     block = min(1024, len(train) // 50)

@@ -1,5 +1,21 @@
 """Generated worlds: text whose true probability is known exactly."""
 
 from tinygpt.data.worlds.induction import repeat_nats, repeat_periods, repeats
+from tinygpt.data.worlds.lexicon import render
+from tinygpt.data.worlds.tracer import Document
+from tinygpt.data.worlds.village import brambleford, brambleford_facts
+from tinygpt.data.worlds.zipf import ALMANAC_VOCAB_SIZE, almanac, almanac_entropy, almanac_nats
 
-__all__ = ["repeat_nats", "repeat_periods", "repeats"]
+__all__ = [
+    "ALMANAC_VOCAB_SIZE",
+    "Document",
+    "almanac",
+    "almanac_entropy",
+    "almanac_nats",
+    "brambleford",
+    "brambleford_facts",
+    "render",
+    "repeat_nats",
+    "repeat_periods",
+    "repeats",
+]
