@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tinygpt.grading.checks import find
 from tinygpt.grading.compare import difference, form, same
-from tinygpt.grading.exercise import Call, Case, Exercise, Fault
+from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 from tinygpt.grading.picture import Picture
 from tinygpt.grading.protect import Trouble, protected
 from tinygpt.grading.result import Outcome, Result
@@ -118,23 +119,22 @@ def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen
     A known mistake must explain everything that was seen, the right values among the wrong ones too. Only
     then come the laws, which need less evidence and say less.
     """
-    wrong_values = [s for s in wrong if s.trouble is None]
-    if not wrong_values:
-        trouble = wrong[0].trouble
-        return (trouble.name, trouble.says) if trouble else ("unknown", "")
-    if any(not same(_again(call, s.args), s.got, 0.0) for s in wrong_values[:2]):
-        return "changes from call to call", UNSTEADY
     values = [s for s in seen if s.trouble is None]
-    for evidence in (values, wrong_values):
+    off = [s for s in values if not same(s.got, s.expected, exercise.tolerance)]
+    if any(isinstance(s.got, Tensor) and not same(_again(call, s.args), s.got, 0.0) for s in off[:2]):
+        return "changes from call to call", UNSTEADY
+    for evidence in (values, off) if off else ():
         for fault in exercise.mistakes():
             if all(_made(fault, exercise, s) for s in evidence):
                 return fault.name, fault.says
-    formed = [s for s in wrong_values if not form(s.got, s.expected, exercise.returns)]
+    formed = [s for s in off if not form(s.got, s.expected, exercise.returns)]
     for law in exercise.laws:
-        if any(law.broken(call, s.args, s.got) for s in formed):
+        if any(_broken(law, call, s) for s in formed):
             return law.name, law.says
-    first = wrong_values[0] if formed == [] else formed[0]
-    return ("wrong values" if formed else "wrong form"), _finding(first, exercise)
+    first = (formed or wrong)[0]
+    if first.trouble:
+        return first.trouble.name, first.trouble.says
+    return "wrong values" if formed else "wrong form", _finding(first, exercise)
 
 
 def _again(call: Call, args: tuple) -> Any:
@@ -142,6 +142,13 @@ def _again(call: Call, args: tuple) -> Any:
         return call(*args)
     except Trouble:
         return None
+
+
+def _broken(law: Law, call: Call, seen: Seen) -> bool:
+    try:
+        return law.broken(call, seen.args, seen.got)
+    except (Trouble, AttributeError, RuntimeError):
+        return False  # the answer cannot take the law's own inputs, so the law has nothing to say
 
 
 def _made(fault: Fault, exercise: Exercise, seen: Seen) -> bool:

@@ -71,7 +71,7 @@ def protected(answer: Any, exercise: Exercise) -> Call:
         for name, before, after in zip(exercise.arguments, args, copies, strict=True):
             if isinstance(before, Tensor) and not equal(before, after):
                 raise Trouble("changes its input", IN_PLACE.format(name))
-        return got.detach() if isinstance(got, Tensor) else got
+        return got.detach().to("cpu") if isinstance(got, Tensor) else got
 
     return call
 

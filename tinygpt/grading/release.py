@@ -15,14 +15,12 @@ from typing import Any
 
 BANK = "bank"
 STUB = "your code here"
-SOLUTION, HIDDEN = (
-    ("### BEGIN SOLUTION", "### END SOLUTION"),
-    ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"),
-)
+SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
+HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 
 
 def student_notebook(solution: dict[str, Any]) -> dict[str, Any]:
-    """The notebook a student gets: no solutions, no hidden tests, no bank, no outputs; cell ids as in the source.
+    """The notebook a student gets: no solutions, hidden tests, bank or outputs; cell ids as in the source.
 
     Args:
         solution: A notebook as parsed JSON. It is not changed.

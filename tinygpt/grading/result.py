@@ -90,7 +90,7 @@ class Result:
 def _row(outcome: Outcome, diagnosis: str) -> str:
     colour, mark = (GOOD, "✓ passed") if outcome.passed else (BAD, "✗ not yet")
     finding = "" if outcome.finding == diagnosis else _code(outcome.finding)
-    detail = f'<br><span style="margin-left: 6em">{finding}</span>' if finding else ""
+    detail = f'<div style="margin-left: 6em">{finding}</div>' if finding else ""
     return (
         f'<li><span style="color: {colour}; display: inline-block; width: 6em"><b>{mark}</b></span>'
         f"{escape(outcome.title)}{detail}</li>"

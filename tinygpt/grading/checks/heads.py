@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
@@ -15,14 +16,22 @@ from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 
 
 def heads_oracle(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, n_heads: int) -> Tensor:
-    """PyTorch's own layer with these weights, transposed, as all linear layers there want them."""
+    """PyTorch's own, which wants time first and its weights transposed."""
     T, D = x.shape[1:]
-    layer = torch.nn.MultiheadAttention(D, n_heads, bias=False, batch_first=True, dtype=x.dtype).eval()
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
-    with torch.no_grad():
-        layer.in_proj_weight.copy_(torch.cat([w_q, w_k, w_v], dim=1).T)
-        layer.out_proj.weight.copy_(w_o.T)
-        return layer(x, x, x, attn_mask=future, need_weights=False)[0]
+    y = x.transpose(0, 1)
+    weights = {"in_proj_weight": torch.cat([w_q, w_k, w_v], dim=1).T, "out_proj_weight": w_o.T}
+    unused = {
+        "in_proj_bias": None,
+        "bias_k": None,
+        "bias_v": None,
+        "add_zero_attn": False,
+        "out_proj_bias": None,
+    }
+    options = {"dropout_p": 0.0, "training": False, "need_weights": False, "attn_mask": future}
+    return F.multi_head_attention_forward(y, y, y, D, n_heads, **weights, **unused, **options)[0].transpose(
+        0, 1
+    )
 
 
 def heads_attempt(
@@ -37,10 +46,12 @@ def heads_attempt(
     merge: str = "B H T K -> B T (H K)",
     transposed: bool = False,
     project: bool = True,
+    single: bool = False,
     scale: str = "√K",
     **knobs: str,
 ) -> Tensor:
     B, T, D = x.shape
+    n_heads = 1 if single else n_heads
     w_q, w_k, w_v, w_o = (w.mT if transposed else w for w in (w_q, w_k, w_v, w_o))
     q, k, v = x @ w_q, x @ w_k, x @ w_v
     if split == "view":
@@ -119,6 +130,7 @@ multi_head_attention = Exercise(
             "The scores are divided by `√D`. Each head is K = D / H wide: divide by `√K`.",
             {"scale": "√D"},
         ),
+        Fault("one head only", "All columns act as one head: `n_heads` has no effect.", {"single": True}),
         Fault(
             "no output projection",
             "The heads are joined but not mixed: multiply by `w_o`.",

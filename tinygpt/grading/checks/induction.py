@@ -144,7 +144,7 @@ induction_score = Exercise(
         Case("every sequence with its own period", lambda g: _mixed(g, (2, 5, 3, 4))),
         Case(
             "a sequence too short to repeat",
-            lambda g: _mixed(g, (9, 4, 7)),
+            lambda g: _mixed(g, (4, 9, 7)),
             advice="Where p ≥ T a sequence has no pair (b, t) and must not count.",
         ),
         Case("double precision", lambda g: _mixed(g, (3, 6), dtype=torch.float64)),

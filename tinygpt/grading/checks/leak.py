@@ -81,7 +81,7 @@ def _moved(change: Tensor, before: Tensor, measure: str) -> Tensor:
     if measure == "sum":
         return change.sum(-1) > 1e-5
     if measure == "all":
-        return (change.abs() > 1e-5).all(0).all(-1).expand(len(change))
+        return (change.abs() > 1e-5).any().expand(len(change))
     return change.abs().amax(-1) > 1e-5
 
 

@@ -1,4 +1,4 @@
-"""The repair at the end of chapter 03's bug hunt: every position takes half its columns from the one before."""
+"""The repair in chapter 03's bug hunt: a position takes half its columns from the one before."""
 
 from __future__ import annotations
 

@@ -31,11 +31,13 @@ def rope_attempt(
     frequency: str = "2i/K",
     first: int = 0,
     fixed_base: float | None = None,
+    counts: bool = False,
 ) -> Tensor:
     """RoPE with a knob for each known way to go wrong."""
     K = x.shape[-1]
     i = torch.arange(K // 2, dtype=torch.float32)
     exponent = {"2i/K": 2 * i / K, "i/K": i / K, "2i": 2 * i, "rising": -2 * i / K, "one": 0 * i}[frequency]
+    positions = torch.arange(len(positions)) if counts else positions
     angle = torch.outer(positions.float() + first, (fixed_base or base) ** -exponent)
     angle = torch.deg2rad(angle) if turn == "degrees" else angle
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
@@ -103,7 +105,7 @@ rope = Exercise(
         ),
         Fault(
             "cos and sin swapped",
-            "cos and sin have changed places: position 0 must turn nothing.",
+            "`cos` and `sin` have changed places: position 0 must turn nothing.",
             {"turn": "swapped"},
         ),
         Fault(
@@ -141,6 +143,11 @@ rope = Exercise(
             "half turned",
             "Only the first half comes back turned; the second half of each pair needs a sin + b cos.",
             {"pairs": "first half"},
+        ),
+        Fault(
+            "positions ignored",
+            "You count the rows yourself. Row t stands at `positions[t]`, which need not be t.",
+            {"counts": True},
         ),
         Fault(
             "base ignored", "The argument `base` is not used: 10000 is built in.", {"fixed_base": 10_000.0}

@@ -1,0 +1,220 @@
+"""The engine: what a check says about answers that break in every way an unfinished answer can."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tinygpt.grading import EXERCISES, Case, check, examine
+from tinygpt.grading.checks.leak import Suspect
+
+
+def right(q, k):
+    return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+
+
+def attention(q, k, v):
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def test_a_right_answer_earns_all_points():
+    result = check("attention_weights", right)
+    assert result.passed and result.earned == result.possible == 5
+    assert result.mistake == result.diagnosis == "" and result.picture is None
+    assert repr(result).startswith("attention_weights: public checks passed (5 of 5), 5 of 5 points")
+
+
+def test_a_partly_right_answer_keeps_its_points():
+    def overflows(q, k):
+        powers = (q @ k.mT / q.shape[-1] ** 0.5).exp()
+        return powers / powers.sum(-1, keepdim=True)
+
+    result = check("attention_weights", overflows)
+    assert "public checks passed (4 of 5), 4 of 5 points" in repr(result)
+    assert result.mistake == "overflow"
+
+
+def test_an_unknown_exercise_names_the_nearest():
+    with pytest.raises(ValueError, match=r"got 'causal_atention'. Did you mean 'causal_attention'"):
+        check("causal_atention", right)
+
+
+def crash(q, k):
+    return q @ k
+
+
+def unpack(q, k):
+    B, T = q.shape
+    return q.new_zeros(B, T)
+
+
+def undefined(q, k):
+    return kweries @ k.mT  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [
+        (
+            crash,
+            [
+                "`return q @ k`",
+                "RuntimeError",
+                "last axis as long as",
+                "q: a float32 tensor of shape (1, 2, 4)",
+            ],
+        ),
+        (unpack, ["`B, T = q.shape`", "ValueError", "more axes than you unpack"]),
+        (undefined, ["NameError", "Run the cells above", "kweries"]),
+    ],
+)
+def test_a_crash_is_explained_with_its_line(answer, parts):
+    result = check("attention_weights", answer)
+    assert result.mistake == "crash" and result.earned == 0
+    for part in parts:
+        assert part in result.diagnosis
+    assert "Traceback" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda q, k: None, "returned None"),
+        (lambda q, k: right(q, k).tolist(), "Wanted a tensor (B T S), got list"),
+        (lambda q, k: right(q, k).numpy(), "got ndarray"),
+        (lambda q, k: right(q, k)[0], "Wanted shape (1, 2, 3), that is (B T S), got (2, 3)"),
+        (lambda q, k: right(q, k).float(), "Wanted torch.float64, got torch.float32"),
+    ],
+)
+def test_a_wrong_form_is_named(answer, says):
+    result = check("attention_weights", answer)
+    assert result.mistake == "wrong form"
+    assert says in result.diagnosis
+
+
+def test_nan_is_shown_where_it_is():
+    def broken(q, k):
+        weights = right(q, k)
+        weights[..., 0, 1] = torch.nan
+        return weights
+
+    result = check("attention_weights", broken)
+    assert "The entry at (0, 0, 1) is nan" in repr(result)
+
+
+def test_inputs_are_copies():
+    q = torch.ones(1, 2, 4)
+    exercise, seen = EXERCISES["attention_weights"], []
+
+    def call(*args):
+        seen.append(args)
+        return right(*args)
+
+    case = Case("mine", lambda g: (q, torch.ones(1, 3, 4)))
+    assert examine(exercise, call, [case], [0]).passed
+    assert seen[0][0] is q
+    result = check("attention_weights", lambda q, k: right(q.mul_(2), k / 2), hidden=[case])
+    assert result.mistake == "changes its input" and "`q`" in result.diagnosis
+    assert q.eq(1).all()
+
+
+def test_a_call_in_place_of_the_function():
+    result = check("attention_weights", torch.ones(2))
+    assert "without parentheses" in result.diagnosis and result.earned == 0
+
+
+def test_a_wrong_signature():
+    result = check("attention_weights", lambda q: q)
+    assert "attention_weights(q, k)" in result.diagnosis
+
+
+def test_a_random_answer_is_caught():
+    result = check("attention_weights", lambda q, k: torch.rand_like(q @ k.mT))
+    assert result.mistake == "changes from call to call"
+
+
+def test_an_answer_may_need_gradients():
+    scale = torch.ones((), requires_grad=True)
+    assert check("causal_attention", lambda q, k, v: attention(q * scale.to(q.dtype), k, v)).passed
+
+
+def test_a_keyboard_interrupt_is_not_swallowed():
+    def stopped(q, k):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check("attention_weights", stopped)
+
+
+def test_two_mistakes_are_both_named():
+    result = check("causal_attention", lambda q, k, v: (q @ k.mT).softmax(-1) @ v)
+    assert result.mistake == "no mask + not scaled"
+    assert "1. The future leaks" in result.diagnosis and "2. The scores are not divided" in result.diagnosis
+
+
+def test_an_unlisted_leak_is_found_by_a_law():
+    def peeks(q, k, v):
+        return attention(q, k, v) + 0.01 * v.mean(-2, keepdim=True)
+
+    assert check("causal_attention", peeks).mistake == "future leaks"
+
+
+def test_global_randomness_is_left_alone():
+    state = torch.get_rng_state()
+    check("multi_head_attention", lambda *args: args[0])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_fresh_inputs_differ_and_seeded_ones_do_not():
+    drawn = []
+
+    def spy(q, k):
+        drawn.append(q.clone())
+        return right(q, k)
+
+    check("attention_weights", spy)
+    check("attention_weights", spy)
+    first, second = drawn[:10], drawn[10:]
+    assert all(torch.equal(a, b) for a, b in zip(first[::2], second[::2], strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first[1::2], second[1::2], strict=True))
+
+
+def test_hidden_cases_replace_the_public_ones():
+    case = Case("one", lambda g: (torch.ones(1, 1, 2), torch.ones(1, 1, 2)), points=3)
+    result = check("attention_weights", right, hidden=[case])
+    assert result.possible == 3 and "hidden checks passed (1 of 1)" in repr(result)
+
+
+def test_a_value_is_checked_without_telling_it():
+    result = check("culprit", "somebody")
+    assert not result.passed and "'mix'" not in repr(result)
+    assert "'mix'" not in repr(check("culprit", 3)) and check("culprit", "mix").passed
+
+
+def pack(value):
+    if isinstance(value, torch.Tensor):
+        return {"dtype": str(value.dtype)[6:], "shape": list(value.shape), "data": value.flatten().tolist()}
+    return {"suspect": [value.habit, value.seed]} if isinstance(value, Suspect) else value
+
+
+def unpack_value(packed):
+    if not isinstance(packed, dict):
+        return packed
+    if "suspect" in packed:
+        return Suspect(*packed["suspect"])
+    return torch.tensor(packed["data"], dtype=getattr(torch, packed["dtype"])).reshape(packed["shape"])
+
+
+@pytest.mark.parametrize("name", sorted(EXERCISES))
+def test_a_judge_can_send_everything_through_a_pipe(name):
+    """Inputs and answers survive JSON, and the verdict is the same: `examine` needs no function of the student's."""
+    exercise = EXERCISES[name]
+
+    def remote(*args):
+        sent = json.loads(json.dumps([pack(arg) for arg in args]))
+        answer = exercise.attempt(*map(unpack_value, sent))
+        return unpack_value(json.loads(json.dumps(pack(answer))))
+
+    assert examine(exercise, remote, exercise.cases, [3, 4]).passed
