@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,16 +117,18 @@ def install_cpu_torch(constraints: Path) -> None:
 
 
 def pip(*arguments: str) -> None:
-    """Run pip, showing only what it downloads and installs; raise Stop when it fails."""
+    """Run pip, showing only what it downloads and installs; raise Stop with its last lines when it fails."""
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments, "--progress-bar", "off"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    last: deque[str] = deque(maxlen=15)
     for line in process.stdout or ():
+        last.append(line)
         if line.lstrip().startswith(("Downloading", "Installing")):
             print(f"  {line.strip()[:100]}", flush=True)
     if process.wait():
         free = shutil.disk_usage(ROOT).free / 1e9
         raise Stop(
-            f"pip failed (its message is above). {free:.1f} GB are free here.\n"
+            f"{''.join(last)}\npip failed, as its last lines above say. {free:.1f} GB are free here.\n"
             "Without a network? The first run needs one. Disk full? Free some space, `make clean`, try again."
         )
 
