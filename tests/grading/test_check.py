@@ -209,7 +209,7 @@ def unpack_value(packed):
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_a_judge_can_send_everything_through_a_pipe(name):
-    """Inputs and answers survive JSON, and the verdict is the same: `examine` needs no function of the student's."""
+    """Inputs and answers survive JSON: `examine` needs no function of the student's."""
     exercise = EXERCISES[name]
 
     def remote(*args):
@@ -218,3 +218,28 @@ def test_a_judge_can_send_everything_through_a_pipe(name):
         return unpack_value(json.loads(json.dumps(pack(answer))))
 
     assert examine(exercise, remote, exercise.cases, [3, 4]).passed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda q, k: right(q, k).to_sparse(),
+        lambda q, k: right(q, k).to_sparse() * 2,
+        lambda q, k: right(q, k).to("meta"),
+        lambda q, k: right(q, k) + 1j,
+        lambda q, k: right(q, k).bool(),
+        lambda q, k: torch.empty(0),
+        lambda q, k: torch.tensor(1.0),
+        lambda q, k: "weights",
+        lambda q, k: (right(q, k), 1),
+        lambda *args, **options: {},
+        max,
+        print,
+        type,
+        torch.nn.Linear(4, 3),
+    ],
+)
+def test_no_answer_makes_a_check_raise(answer):
+    result = check("attention_weights", answer)
+    assert repr(result) and result._repr_html_()
+    assert result.passed or result.diagnosis

@@ -84,7 +84,8 @@ def examine(
     outcomes = []
     for case in cases:
         first = next((s for s in wrong if s.case is case), None)
-        outcomes.append(Outcome(case.title, case.points, first is None, _finding(first, exercise)))
+        finding = "" if first is None or _told(first, mistake, exercise) else _finding(first, exercise)
+        outcomes.append(Outcome(case.title, case.points, first is None, finding))
     pictures = (Picture.of(s.got, s.expected) for s in wrong if s.trouble is None)
     return Result(exercise.name, tuple(outcomes), kind, mistake, says, next(filter(None, pictures), None))
 
@@ -104,9 +105,15 @@ def _right(seen: Seen, exercise: Exercise) -> bool:
     return same(seen.got, seen.expected, exercise.tolerance)
 
 
-def _finding(seen: Seen | None, exercise: Exercise) -> str:
-    if seen is None:
-        return ""
+def _told(seen: Seen, mistake: str, exercise: Exercise) -> bool:
+    """Whether the diagnosis says all there is to say about this case."""
+    if seen.trouble:
+        return seen.trouble.name == mistake
+    wrong_form = form(seen.got, seen.expected, exercise.returns)
+    return not wrong_form and mistake not in ("wrong values", "crash")
+
+
+def _finding(seen: Seen, exercise: Exercise) -> str:
     if seen.trouble:
         return seen.trouble.says
     wrong_form = form(seen.got, seen.expected, exercise.returns)

@@ -27,7 +27,7 @@ def same(got: Any, expected: Any, tolerance: float) -> bool:
     """Whether two values agree: tensors within `tolerance` and of one shape, anything else exactly."""
     if not isinstance(expected, Tensor):
         return type(got) is type(expected) and got == expected
-    if not isinstance(got, Tensor) or got.shape != expected.shape:
+    if not isinstance(got, Tensor) or got.shape != expected.shape or got.is_complex():
         return False
     if not expected.is_floating_point():
         return got.dtype == expected.dtype and torch.equal(got, expected)

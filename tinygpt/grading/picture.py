@@ -27,7 +27,12 @@ class Picture:
         """A picture of the place where two tensors differ most, or None where none would help."""
         if not (isinstance(got, Tensor) and isinstance(expected, Tensor) and got.shape == expected.shape):
             return None
-        if expected.ndim < 2 or max(expected.shape[-2:]) > LARGEST or expected.numel() == 0:
+        if (
+            got.is_complex()
+            or expected.ndim < 2
+            or max(expected.shape[-2:]) > LARGEST
+            or expected.numel() == 0
+        ):
             return None
         gap = (got.double() - expected.double()).abs().nan_to_num(nan=torch.inf).flatten(-2).amax(-1)
         place = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape)) if gap.ndim else ()

@@ -7,7 +7,8 @@ import linecache
 import traceback
 from typing import Any
 
-from torch import Tensor, equal
+import torch
+from torch import Tensor
 
 from tinygpt.grading.compare import describe
 from tinygpt.grading.exercise import Call, Exercise
@@ -22,6 +23,10 @@ MEANINGS = (
     ("expected scalar type", "Two tensors differ in precision. Create new tensors with dtype=x.dtype."),
     ("Error while processing rearrange", "The pattern does not fit the shape. Name every axis, in order."),
     ("einsum", "Give every axis of every input one letter, and `...` where there may be more axes."),
+    (
+        "t() expects a tensor",
+        "`.t()` is for matrices. `.mT` swaps the last two axes, whatever stands before.",
+    ),
     (
         "must match",
         "Two shapes do not fit. Write the letters of both beside each other, or print both shapes.",
@@ -62,24 +67,32 @@ def protected(answer: Any, exercise: Exercise) -> Call:
     def call(*args: Any) -> Any:
         copies = [arg.clone() if isinstance(arg, Tensor) else arg for arg in args]
         try:
-            got = answer(*copies)
-        except NotImplementedError:
-            says = f"`{exercise.name}` is not written yet. Replace the line that raises NotImplementedError."
-            raise Trouble("not written", says) from None
+            got = _plain(answer(*copies))
         except Exception as error:
+            if isinstance(error, NotImplementedError) and not error.args:
+                raise Trouble("not written", NOT_WRITTEN.format(exercise.name)) from None
             raise Trouble("crash", _explain(error, answer, exercise, args)) from None
         for name, before, after in zip(exercise.arguments, args, copies, strict=True):
-            if isinstance(before, Tensor) and not equal(before, after):
+            if isinstance(before, Tensor) and not torch.equal(before, after):
                 raise Trouble("changes its input", IN_PLACE.format(name))
-        return got.detach().to("cpu") if isinstance(got, Tensor) else got
+        return got
 
     return call
 
 
+NOT_WRITTEN = "`{0}` is not written yet. Replace the line that raises NotImplementedError."
 IN_PLACE = (
     "Your function changes its input `{0}`. Whoever called it still needs that tensor. Look for a method "
     "that ends in `_`, for `+=`, and for assignments to `{0}[...]`."
 )
+
+
+def _plain(got: Any) -> Any:
+    """A tensor that can be compared: without gradients, on the CPU, and dense."""
+    if not isinstance(got, Tensor):
+        return got
+    got = got.detach().to("cpu")
+    return got if got.layout is torch.strided else got.to_dense()
 
 
 def _must_be_callable(answer: Any, exercise: Exercise) -> None:

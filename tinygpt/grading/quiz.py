@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from string import ascii_lowercase
 from typing import Any
+
+from tinygpt.grading.markup import html
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Question:
     """A question with a few choices, each of which says why it is right or wrong.
 
     Args:
-        asks: The question. `Backticks` mark code.
+        asks: The question. `Backticks` mark code, *asterisks* stress.
         choices: Choice → what it says when it is opened, in the order in which they are shown.
         right: The choice that is right.
 
@@ -68,31 +69,31 @@ class Quiz:
         return "\n".join([*lines, "", "quiz.why(1, 'a') says what choice a of question 1 means."])
 
     def _repr_html_(self) -> str:
-        return "".join(_html(number, question) for number, question in enumerate(self.questions, 1))
+        return "".join(_section(number, question) for number, question in enumerate(self.questions, 1))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self._repr_html_(), "text/plain": repr(self)}
 
 
 def quiz(questions: Sequence[Question]) -> Quiz:
-    """A quiz that shows itself as the last value of a cell, and goes on working when the kernel is gone."""
+    """A quiz that shows itself as the last value of a cell, and goes on working when the kernel is gone.
+
+    Example:
+        >>> quiz([Question("1 + 1?", {"2": "Yes.", "3": "One too many."}, right="2")]).why(1, "a")
+        'Right. Yes.'
+    """
     return Quiz(tuple(questions))
 
 
-def _html(number: int, question: Question) -> str:
+def _section(number: int, question: Question) -> str:
     choices = "".join(
-        f'<details style="margin: 2px 0 2px 1.5em"><summary style="cursor: pointer">{_code(choice)}</summary>'
-        f'<p style="margin: 2px 0 8px 1.5em">{_verdict(choice == question.right)} {_code(why)}</p></details>'
+        f'<details style="margin: 2px 0 2px 1.5em"><summary style="cursor: pointer">{html(choice)}</summary>'
+        f'<p style="margin: 2px 0 8px 1.5em">{_verdict(choice == question.right)} {html(why)}</p></details>'
         for choice, why in question.choices.items()
     )
-    return f'<div style="max-width: 46em"><p><b>{number}. {_code(question.asks)}</b></p>{choices}</div>'
+    return f'<div style="max-width: 46em"><p><b>{number}. {html(question.asks)}</b></p>{choices}</div>'
 
 
 def _verdict(right: bool) -> str:
     colour, text = ("#0072B2", "✓ Right.") if right else ("#D55E00", "✗ Not this one.")
     return f'<b style="color: {colour}">{text}</b>'
-
-
-def _code(text: str) -> str:
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from tinygpt.grading.markup import html
 from tinygpt.grading.picture import Picture
 
 GOOD, BAD = "#0072B2", "#D55E00"  # Okabe-Ito blue and vermillion: told apart by colour-blind eyes too
@@ -75,7 +76,7 @@ class Result:
     def _repr_html_(self) -> str:
         colour = GOOD if self.passed else BAD
         rows = "".join(_row(outcome, self.diagnosis) for outcome in self.outcomes)
-        diagnosis = f"<p><b>What to look at.</b> {_code(self.diagnosis)}</p>" if self.diagnosis else ""
+        diagnosis = f"<p><b>What to look at.</b> {html(self.diagnosis)}</p>" if self.diagnosis else ""
         picture = self.picture.html() if self.picture else ""
         return (
             f'<div role="status" style="border-left: 4px solid {colour}; padding: 2px 12px; max-width: 46em">'
@@ -89,15 +90,9 @@ class Result:
 
 def _row(outcome: Outcome, diagnosis: str) -> str:
     colour, mark = (GOOD, "✓ passed") if outcome.passed else (BAD, "✗ not yet")
-    finding = "" if outcome.finding == diagnosis else _code(outcome.finding)
+    finding = "" if outcome.finding == diagnosis else html(outcome.finding)
     detail = f'<div style="margin-left: 6em">{finding}</div>' if finding else ""
     return (
         f'<li><span style="color: {colour}; display: inline-block; width: 6em"><b>{mark}</b></span>'
         f"{escape(outcome.title)}{detail}</li>"
     )
-
-
-def _code(text: str) -> str:
-    """Escaped text in which `backticks` have become code."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
