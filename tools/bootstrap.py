@@ -150,7 +150,11 @@ def check_disk(needed: float) -> None:
 
 
 def lab(rest: list[str]) -> int:
-    return run([str(BIN / "tinygpt"), "lab", *rest])
+    command = [str(BIN / "tinygpt"), "lab", *rest]
+    if os.name == "posix":
+        os.chdir(str(ROOT))
+        os.execv(command[0], command)  # so that Ctrl-C reaches JupyterLab, which then ends its kernels
+    return run(command)
 
 
 def test(rest: list[str]) -> int:

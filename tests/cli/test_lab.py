@@ -58,6 +58,22 @@ def test_it_finds_the_course_from_a_folder_below(course: Path) -> None:
     assert lab.find_course([course / "course" / "deeper"]) == course
 
 
+def test_it_trusts_the_course_and_nothing_else(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(course / "data"))
+    cells = [
+        nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", {"text/html": "<b>"})])
+    ]
+    for name in ("course/03_attention.ipynb", "own.ipynb"):
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"name": name}), course / name)
+    lab.trust(course)
+    notary = NotebookNotary()
+    assert notary.check_signature(nbformat.read(course / "course" / "03_attention.ipynb", 4))
+    assert not notary.check_signature(nbformat.read(course / "own.ipynb", 4))
+
+
 def test_a_busy_port_is_passed_over() -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
