@@ -84,6 +84,14 @@ def test_files_that_are_not_python(source):
     assert docstrings(source) == []
 
 
+def test_files_come_in_the_same_order_on_every_system(tmp_path):
+    names = ["b.py", "a/z.py", "a.py", "a/b/c.py", "B.py", "a_b.py"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert source_files(tmp_path) == [tmp_path / name for name in sorted(names)]
+
+
 def test_tables_are_not_prose():
     assert is_prose("Compute the mean of the given elements (1 or 2).")
     assert not is_prose("+----+----+\n| 12 | 34 |\n+----+----+")

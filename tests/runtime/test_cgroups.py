@@ -21,7 +21,7 @@ def test_v2_takes_the_tightest_limit_on_the_way_up(tmp_path):
         tmp_path,
         {
             "proc/self/cgroup": "0::/user/job\n",
-            "sys/fs/cgroup/user/job/cpu.max": "max 100000\n",
+            "sys/fs/cgroup/user/job/cpu.max": "400000 100000\n",
             "sys/fs/cgroup/user/cpu.max": "250000 100000\n",
             "sys/fs/cgroup/user/job/memory.max": "4000\n",
             "sys/fs/cgroup/user/job/memory.current": "1500\n",

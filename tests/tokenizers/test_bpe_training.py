@@ -6,7 +6,7 @@ import pytest
 
 from tinygpt.tokenizers import train_bpe
 from tinygpt.tokenizers.bpe import merge
-from tinygpt.tokenizers.bpe_training import count_words, learn_merges
+from tinygpt.tokenizers.bpe_training import _Pairs, count_words, learn_merges
 
 
 def naive_merges(word_counts: Counter[str], n: int) -> list[tuple[int, int]]:
@@ -39,6 +39,18 @@ def test_same_merges_as_counting_again(alphabet, seed):
 def test_same_merges_on_prose():
     words = count_words([method.__doc__ for method in vars(str).values() if method.__doc__])
     assert learn_merges(words, 150) == naive_merges(words, 150)
+
+
+def test_counts_stay_true_under_merging():
+    words = Counter({"aaaa": 2, "aaab": 1, "abababa": 3, "banana": 1, "bb": 5})
+    pairs = _Pairs(words)
+    for new in range(256, 266):
+        pairs.merge(pairs.most_frequent(), new)
+        recounted = Counter()
+        for ids, count in zip(pairs.words, pairs.frequencies, strict=True):
+            for pair in pairwise(ids):
+                recounted[pair] += count
+        assert pairs.counts == recounted
 
 
 def test_ties_take_the_smaller_pair():

@@ -109,12 +109,15 @@ def test_people_have_one_truth_and_strangers_none():
     }
 
 
-def test_answers_in_notes_come_from_the_note():
+def test_answers_in_notes_come_from_anywhere_in_the_note():
+    asked = set()
     for document in islice(brambleford(), 500):
         if document.kind == "note":
             facts = [(what.split()[-1], s["name"], s["value"]) for what, _, s in document.events if s]
+            asked |= {facts[:3].index(fact) for fact in facts[3:]}
             assert len(facts) == 5 and set(facts[3:]) <= set(facts[:3])
             assert {name for _, name, _ in facts} <= set(village.STRANGERS)
+    assert asked == {0, 1, 2}
 
 
 def test_every_word_of_every_sentence_occurs():
