@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
 from tinygpt.grading.checks.leak import Suspect
@@ -50,6 +51,11 @@ def unpack(q, k):
     return q.new_zeros(B, T)
 
 
+def wrong_pattern(q, k):
+    k = rearrange(k, "B T H K -> B H T K")
+    return q @ k.mT
+
+
 def undefined(q, k):
     return kweries @ k.mT  # noqa: F821
 
@@ -67,6 +73,7 @@ def undefined(q, k):
             ],
         ),
         (unpack, ["`B, T = q.shape`", "ValueError", "more axes than you unpack"]),
+        (wrong_pattern, ['`k = rearrange(k, "B T H K -> B H T K")`', "EinopsError", "Name every axis"]),
         (undefined, ["NameError", "Run the cells above", "kweries"]),
     ],
 )
@@ -152,6 +159,13 @@ def test_two_mistakes_are_both_named():
     result = check("causal_attention", lambda q, k, v: (q @ k.mT).softmax(-1) @ v)
     assert result.mistake == "no mask + not scaled"
     assert "1. The future leaks" in result.diagnosis and "2. The scores are not divided" in result.diagnosis
+
+
+def test_a_mistake_must_explain_the_right_values_too():
+    def forgets_the_mask_for_heads(q, k, v):
+        return attention(q, k, v) if q.ndim == 3 else (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
+
+    assert check("causal_attention", forgets_the_mask_for_heads).mistake == "future leaks"
 
 
 def test_an_unlisted_leak_is_found_by_a_law():

@@ -130,10 +130,9 @@ def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen
     off = [s for s in values if not same(s.got, s.expected, exercise.tolerance)]
     if any(isinstance(s.got, Tensor) and not same(_again(call, s.args), s.got, 0.0) for s in off[:2]):
         return "changes from call to call", UNSTEADY
-    for evidence in (values, off) if off else ():
-        for fault in exercise.mistakes():
-            if all(_made(fault, exercise, s) for s in evidence):
-                return fault.name, fault.says
+    for fault in exercise.mistakes() if off else ():
+        if all(_made(fault, exercise, s) for s in values):
+            return fault.name, fault.says
     formed = [s for s in off if not form(s.got, s.expected, exercise.returns)]
     for law in exercise.laws:
         if any(_broken(law, call, s) for s in formed):
