@@ -91,10 +91,10 @@ def _address(folder: Path, server: subprocess.Popen[bytes]) -> str | None:
     if server.poll() is not None:
         raise RuntimeError((folder / "server.log").read_text()[-3000:])
     for file in (folder / ".runtime").glob("jpserver-*.json"):
-        address = json.loads(file.read_text() or "{}").get("url")
         try:
+            address = json.loads(file.read_text())["url"]
             urllib.request.urlopen(address + "api", timeout=2).close()
             return address
-        except OSError:
+        except (OSError, ValueError):  # not written to its end, or not listening yet
             return None
     return None

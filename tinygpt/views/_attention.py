@@ -205,6 +205,11 @@ class Attention(View):
                 lines.append(f"most on {token}: L{self._layers[row]}H{head}, {share}")
         return "\n".join(lines)
 
+    def _still(self) -> tuple[bytes, int]:
+        from tinygpt.views._attention_figure import tiles
+
+        return tiles(self._frames[self._opened].pattern, causal=self._causal)
+
     def _figure(self) -> Figure:
         from tinygpt.views._attention_figure import figure
 

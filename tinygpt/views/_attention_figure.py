@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,33 @@ def figure(
     bar = bottom.colorbar(image, ax=large, shrink=0.7, ticks=np.sqrt([0, 0.05, 0.25, 0.5, 1]), label="weight")
     bar.ax.set_yticklabels(["0", "0.05", "0.25", "0.5", "1"])
     return result
+
+
+def tiles(pattern: np.ndarray, *, causal: bool, side: int = 16) -> tuple[bytes, int]:
+    """Returns every head as a tile of at most `side` pixels in 15 colours: a PNG of a few kB, and its width.
+
+    Args:
+        pattern: Weights, L H T T, 0 to 1.
+        causal: Whether keys after the query are masked, and so left clear.
+        side: Pixels; where several weights share one, the largest shows.
+    """
+    from matplotlib import colormaps
+    from PIL import Image
+
+    rows, heads, length, _ = pattern.shape
+    n = min(length, side)
+    starts = np.arange(n) * length // n
+    largest = np.maximum.reduceat(np.maximum.reduceat(pattern, starts, 2), starts, 3)
+    levels = 1 + np.rint(14 * np.sqrt(largest.clip(0, 1))).astype(np.uint8)
+    if causal:
+        levels[..., np.triu(np.ones((n, n), bool), 1)] = 0
+    framed = np.pad(levels, [(0, 0), (0, 0), (0, 1), (0, 1)])
+    image = Image.fromarray(framed.transpose(0, 2, 1, 3).reshape(rows * (n + 1), heads * (n + 1)), "P")
+    colours = np.vstack([[1, 1, 1], colormaps["cividis"](np.linspace(0, 1, 15))[:, :3]])
+    image.putpalette(np.rint(colours * 255).astype(np.uint8).tobytes())
+    file = io.BytesIO()
+    image.save(file, "png", bits=4, transparency=0, optimize=True)
+    return file.getvalue(), min(4 * image.width, 720)
 
 
 def _tiles(axes: Axes, shown: np.ndarray, layers: Sequence[int]) -> None:

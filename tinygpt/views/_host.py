@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 # The module travels deflated, a third of its size, and becomes an inline script: nothing to fetch or to eval.
-_FRAGMENT = """<div class="tinygpt-view" data-tinygpt="{id}"><pre>{text}</pre></div>
+_FRAGMENT = """<div class="tinygpt-view" data-tinygpt="{id}"><img alt="" src="data:image/png;base64,{still}" \
+width="{width}" style="image-rendering:pixelated"><pre>{text}</pre></div>
 <script type="module">
 const bytes = Uint8Array.from(atob("{source}"), (c) => c.charCodeAt(0));
 const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -107,6 +108,13 @@ class View:
     def _figure(self) -> Figure:
         raise NotImplementedError
 
+    def _still(self) -> tuple[bytes, int]:
+        """A PNG small enough to stand in the HTML, and its width in pixels: what an untrusted notebook shows.
+
+        JupyterLab prefers HTML without its scripts to the PNG beside it.
+        """
+        return self.png(), 736
+
     def _answer(self, question: dict[str, Any]) -> tuple[dict[str, Any], bytes] | None:
         """Answers a question of the live view: a message and one buffer."""
         return None
@@ -122,13 +130,16 @@ class View:
         return self._packed()[0]
 
     def fragment(self) -> str:
-        """Returns the view as a piece of HTML: a module, its data and, where no script runs, the text."""
+        """Returns the view as a piece of HTML: module, data and, where no script runs, a picture and text."""
         payload = base64.b64encode(self._packed()[1]).decode()
         source = module(self._module).replace("export default live(mount);\n", "").encode()
+        still, width = self._still()
         call = f'start("{self._id}", "{payload}", mount)'
         return _FRAGMENT.format(
             id=self._id,
             text=html.escape(self._text()),
+            still=base64.b64encode(still).decode(),
+            width=width,
             source=base64.b64encode(zlib.compress(source, 9)).decode(),
             call=json.dumps(call),
         )

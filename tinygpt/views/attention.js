@@ -1,10 +1,12 @@
 // Attention: every head as a tile, one large head, the tokens, and how a single weight came about.
-import { ARROWS, cividis, clamp, element, followTheme, format, halves, inks, live, shell, sized, toggle } from "./host.js";
+import { ARROWS, cividis, clamp, element, followTheme, format, halves, inks, lettering, live, shell, sized, toggle } from "./host.js";
 import { scrubber } from "./scrubber.js";
 
 const COLOURS = cividis();
+// The same as little-endian pixels.
+const PIXELS = Uint32Array.from(COLOURS, ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red);
 // Weights are coloured by their square root, so that 1/32 can still be told from 0; the colour bar says so.
-const shade = (weight) => COLOURS[Math.round(255 * Math.sqrt(clamp(weight, 0, 1)))];
+const shade = (weight) => PIXELS[Math.round(255 * Math.sqrt(Math.min(weight, 1)))];
 
 // Packed squares: rows of a causal head hold the keys up to the query, other heads hold every key.
 export const cells = (T, causal) => (causal ? (T * (T + 1)) / 2 : T * T);
@@ -61,9 +63,9 @@ h3 span{font-weight:400}
 .strip span{font-family:ui-monospace,Menlo,Consolas,monospace;white-space:pre;padding:.12em .28em;border-radius:4px;
 border:2px solid transparent;cursor:pointer;background:linear-gradient(var(--fill),var(--fill)) bottom/100% 0 no-repeat var(--masked)}
 .strip .off{color:var(--soft);background-color:transparent}
-.strip .query{border-color:var(--query);font-weight:700}
-.strip .key{border-color:var(--key);font-weight:700}
-.say{height:1.6em;margin-bottom:.4em;font-weight:500;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.strip .query{border-color:var(--query)}
+.strip .key{border-color:var(--key)}
+.say{height:1.6em;margin-bottom:.4em;font-weight:500;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;contain:strict}
 .how{margin-top:12px}
 .how ol{min-height:7.4em;margin:.3em 0 0;padding:0;list-style:none;font-variant-numeric:tabular-nums}
 .how li{display:flex;gap:.6em;align-items:baseline;min-height:1.45em}
@@ -101,10 +103,10 @@ export function mount(host, view, link, kept = {}) {
   const grid = element("canvas", region("All heads. Arrow keys choose a head, Escape goes back."));
   const stage = element("canvas", region("One head: queries down, keys across. Arrow keys move, Escape clears."));
   const strip = element("div", { class: "strip", ...region("Tokens. Left and right choose the query.") });
-  const spans = tokens.map((text) => element("span", { class: "ease" }, text));
+  const spans = tokens.map((text) => element("span", {}, text));
   strip.append(...spans);
   const say = element("div", { class: "say", "aria-live": "polite" });
-  const headTitle = element("h3");
+  const headName = element("b");
   const bars = element("canvas", { role: "img", "aria-label": "Scores, exponentials and weights of this query" });
   const steps = element("ol");
   const how = element("div", { class: "how" }, element("h3", {}, "How this weight is made"), bars, steps);
@@ -115,7 +117,7 @@ export function mount(host, view, link, kept = {}) {
   box.append(bar, ...(scrub ? [scrub.node] : []), strip, say,
     element("div", { class: "cols" },
       left,
-      element("div", { class: "stage" }, headTitle, stage)),
+      element("div", { class: "stage" }, element("h3", {}, headName, element("span", { class: "soft" }, " query ↓  key →")), stage)),
     table);
 
   // ---- sizes, in CSS pixels
@@ -137,6 +139,9 @@ export function mount(host, view, link, kept = {}) {
     const margin = named ? Math.round(longest * text * 0.61) + 10 : text + 10;
     size = { text, cell, named, margin, tile, full, step, side, width, top: full ? text + 4 : 0, head: full ? 0 : text + 6 };
     left.style.width = width + "px";
+    // Where the cells and tiles are, for whoever drives the page from outside.
+    Object.assign(stage.dataset, { cell, margin });
+    Object.assign(grid.dataset, { across: step[0], down: step[1], left: side, top: size.head });
     repaint();
   }
   const short = (text) => (text.length > 9 ? text.slice(0, 8) + "…" : text);
@@ -163,7 +168,8 @@ export function mount(host, view, link, kept = {}) {
     const canvas = offscreen();
     canvas.width = canvas.height = n;
     const image = new ImageData(n, n);
-    largest.forEach((weight, i) => { if (weight >= 0) image.data.set([...shade(weight), 255], i * 4); });
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < n * n; i++) if (largest[i] >= 0) pixels[i] = shade(largest[i]);
     canvas.getContext("2d").putImageData(image, 0, 0);
     return canvas;
   }
@@ -177,7 +183,7 @@ export function mount(host, view, link, kept = {}) {
     const tall = size.head + layers.length * size.step[1];
     const pen = sized(gridBase, size.width, tall);
     pen.imageSmoothingEnabled = false;
-    pen.font = `${size.text}px system-ui,sans-serif`;
+    lettering(pen, `${size.text}px system-ui,sans-serif`);
     layers.forEach((layer, row) => {
       pen.fillStyle = ink.soft;
       if (!size.full) pen.fillText("L" + layer, 0, tileAt(row, 0)[1] + size.tile * 0.5 + size.text * 0.35);
@@ -189,7 +195,8 @@ export function mount(host, view, link, kept = {}) {
         pen.fillStyle = ink.masked;
         pen.fillRect(x, y, size.tile, size.tile);
         const limit = Math.round(size.tile * (window.devicePixelRatio || 1));
-        pen.drawImage(picture(readHead(view, lock.frame, row, head).weights, limit), x, y, size.tile, size.tile);
+        const { weights } = headOf({ frame: lock.frame, row, head });
+        pen.drawImage(picture(weights, limit), x, y, size.tile, size.tile);
       }
     });
     sized(grid, size.width, tall);
@@ -206,9 +213,9 @@ export function mount(host, view, link, kept = {}) {
     pen.fillRect(margin, margin, cell * T, cell * T);
     pen.drawImage(picture(current.weights, Math.round(cell * T * (window.devicePixelRatio || 1))), margin, margin, cell * T, cell * T);
     if (cell >= text * 2.4) paintNumbers(pen);
-    pen.font = `${text}px ui-monospace,Menlo,Consolas,monospace`;
+    lettering(pen, `${text}px ui-monospace,Menlo,Consolas,monospace`);
     for (let i = 0; named && i < T; i++) label(pen, i, ink.soft);
-    pen.font = `${text}px system-ui,sans-serif`;
+    lettering(pen, `${text}px system-ui,sans-serif`);
     pen.fillStyle = ink.soft;
     if (!named) {
       pen.fillText("key →", margin, margin - 6);
@@ -219,12 +226,12 @@ export function mount(host, view, link, kept = {}) {
       pen.fillText("← query", 0, 0);
       pen.restore();
     }
-    if (stage.width !== stageBase.width || stage.style.width !== edge + "px") sized(stage, edge, edge);
+    sized(stage, edge, edge);
   }
 
   function paintNumbers(pen) {
     const { cell, margin, text } = size;
-    pen.font = `${Math.min(text, cell * 0.36)}px system-ui,sans-serif`;
+    lettering(pen, `${Math.min(text, cell * 0.36)}px system-ui,sans-serif`);
     pen.textAlign = "center";
     for (let q = 0; q < T; q++) {
       for (let k = 0; k < rowLength(q, T, causal); k++) {
@@ -255,12 +262,10 @@ export function mount(host, view, link, kept = {}) {
   }
 
   function blit(canvas, base) {
+    const [width, height] = [parseFloat(canvas.style.width), parseFloat(canvas.style.height)];
     const pen = canvas.getContext("2d");
-    pen.save();
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, canvas.width, canvas.height);
-    pen.drawImage(base, 0, 0);
-    pen.restore();
+    pen.clearRect(0, 0, width, height);
+    pen.drawImage(base, 0, 0, width, height);
     return pen;
   }
 
@@ -284,24 +289,26 @@ export function mount(host, view, link, kept = {}) {
 
   function draw() {
     const s = state();
-    current = head(s);
+    current = headOf(s);
     const pen = blit(grid, gridBase);
     const [x, y] = tileAt(s.row, s.head);
     ring(pen, ink.key, x, y, size.tile, size.tile, 3);
     if (stageBase?.of !== current) paintStage(s);
+    // Canvases first: writing text on one makes the browser lay out whatever changed on the page before.
     drawStage(s);
+    drawBars(s);
+    drawSteps(s);
     drawStrip(s);
-    drawHow(s);
-    headTitle.replaceChildren(name(s), element("span", { class: "soft" }, " query ↓  key →"));
+    headName.textContent = name(s);
     say.textContent = sentence(s);
     if (!table.hidden) drawTable(s);
   }
 
   const recent = new Map();
-  function head(s) {
+  function headOf(s) {
     const id = `${s.frame} ${s.row} ${s.head}`;
     if (!recent.has(id)) {
-      if (recent.size > 24) recent.clear();
+      if (recent.size * T * T > 1e6) recent.clear();
       recent.set(id, readHead(view, s.frame, s.row, s.head));
     }
     return recent.get(id);
@@ -311,7 +318,7 @@ export function mount(host, view, link, kept = {}) {
     const { cell, margin, text, named } = size;
     const pen = blit(stage, stageBase);
     if (named) {
-      pen.font = `700 ${text}px ui-monospace,Menlo,Consolas,monospace`;
+      lettering(pen, `700 ${text}px ui-monospace,Menlo,Consolas,monospace`);
       pen.clearRect(0, margin + s.query * cell, margin - 2, cell);
       label(pen, s.query, ink.query, true, false);
       if (s.key !== null) {
@@ -327,8 +334,10 @@ export function mount(host, view, link, kept = {}) {
     const at = rowStart(s.query, T, causal);
     const count = rowLength(s.query, T, causal);
     spans.forEach((span, i) => {
-      span.style.backgroundSize = `100% ${i < count ? (current.weights[at + i] * 100).toFixed(1) : 0}%`;
-      span.className = `ease${i >= count ? " off" : ""}${i === s.query ? " query" : ""}${i === s.key ? " key" : ""}`;
+      const size = `100% ${i < count ? (current.weights[at + i] * 100).toFixed(1) : 0}%`;
+      const kind = (i >= count ? "off " : "") + (i === s.query ? "query " : "") + (i === s.key ? "key" : "");
+      if (span.shown !== size) span.style.backgroundSize = span.shown = size;
+      if (span.className !== kind) span.className = kind;
     });
   }
 
@@ -344,14 +353,15 @@ export function mount(host, view, link, kept = {}) {
     return `${where} looks at ${best.map(([w, k]) => `${piece(k)} at ${k} (${format(w, 2)})`).join(", ")}`;
   }
 
-  function drawHow(s) {
-    drawBars(s);
+  function drawSteps(s) {
     const line = (label, ...what) => element("li", {}, element("b", {}, label), element("span", {}, ...what));
     const bold = (text) => element("strong", {}, text);
     if (s.key === null) {
-      steps.replaceChildren(line("", "Click a cell, or move there with the arrow keys."));
+      if (!steps.dataset.idle) steps.replaceChildren(line("", "Click a cell, or move there with the arrow keys."));
+      steps.dataset.idle = "yes";
       return;
     }
+    delete steps.dataset.idle;
     const e = explain(view, current, s.query, s.key);
     const pair = line("pair", element("i", { class: "q" }, tokens[s.query]), ` (${s.query}) → `, element("i", { class: "k" }, tokens[s.key]), ` (${s.key})`);
     if (e.masked) {
@@ -387,7 +397,7 @@ export function mount(host, view, link, kept = {}) {
     const pen = sized(bars, width, rows.length * (tall + 8));
     const left = text * 4.2;
     const step = (width - left) / T;
-    pen.font = `${text}px system-ui,sans-serif`;
+    lettering(pen, `${text}px system-ui,sans-serif`);
     rows.forEach(([label, values, [low, high]], i) => {
       const top = i * (tall + 8) + 4;
       const y = (value) => top + tall * (1 - (value - low) / (high - low || 1));
@@ -395,12 +405,19 @@ export function mount(host, view, link, kept = {}) {
       pen.fillText(label, 0, top + tall / 2 + text * 0.35);
       pen.fillStyle = ink.masked;
       pen.fillRect(left, top, step * T, tall);
-      for (let k = 0; k < count; k++) {
-        if (!Number.isFinite(values[k])) continue;
-        pen.fillStyle = k === s.key ? ink.key : ink.query;
-        const ends = [y(values[k]), y(0)].sort((a, b) => a - b);
-        pen.fillRect(left + k * step, ends[0], Math.max(step - 1, 0.7), Math.max(ends[1] - ends[0], 1));
-      }
+      const column = (k) => {
+        const [from, to] = [y(values[k]), y(0)];
+        pen.rect(left + k * step, Math.min(from, to), Math.max(step - 1, 0.7), Math.max(Math.abs(to - from), 1));
+      };
+      pen.fillStyle = ink.query;
+      pen.beginPath();
+      for (let k = 0; k < count; k++) if (Number.isFinite(values[k]) && k !== s.key) column(k);
+      pen.fill();
+      if (s.key === null || s.key >= count || !Number.isFinite(values[s.key])) return;
+      pen.fillStyle = ink.key;
+      pen.beginPath();
+      column(s.key);
+      pen.fill();
     });
   }
 
@@ -430,7 +447,7 @@ export function mount(host, view, link, kept = {}) {
       pen.fillRect(x + 6, 0, 1.5, text);
     }
     pen.fillStyle = ink.soft;
-    pen.font = `${text}px system-ui,sans-serif`;
+    lettering(pen, `${text}px system-ui,sans-serif`);
     pen.textAlign = "center";
     for (const weight of [0, 0.05, 0.25, 0.5, 1]) pen.fillText(String(weight), 6 + Math.sqrt(weight) * wide, text * 2.1);
     pen.textAlign = "left";
@@ -486,9 +503,15 @@ export function mount(host, view, link, kept = {}) {
     };
   }
 
+  // The first arrow lands on the strongest key, further ones move from there.
+  function step(query, right) {
+    if (lock.key !== null) return { query, key: clamp(lock.key + right, 0, T - 1) };
+    const row = current.weights.subarray(rowStart(query, T, causal)).subarray(0, rowLength(query, T, causal));
+    return { query, key: row.indexOf(Math.max(...row)) };
+  }
   const moves = new Map([
     [grid, ([down, right]) => ({ row: clamp(lock.row + down, 0, layers.length - 1), head: clamp(lock.head + right, 0, heads - 1) })],
-    [stage, ([down, right]) => ({ query: clamp(lock.query + down, 0, T - 1), key: clamp((lock.key ?? lock.query) + (lock.key === null ? 0 : right), 0, T - 1) })],
+    [stage, ([down, right]) => step(clamp(lock.query + down, 0, T - 1), right)],
     [strip, ([down, right]) => ({ query: clamp(lock.query + down + right, 0, T - 1), key: null })],
   ]);
   for (const [node, move] of moves) {

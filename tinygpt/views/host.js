@@ -72,16 +72,25 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-// A canvas measured in CSS pixels and sharp on dense screens.
+// A canvas measured in CSS pixels and sharp on dense screens, emptied.
 export function sized(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  canvas.style.width = width + "px";
-  canvas.style.height = height + "px";
+  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
   const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  if (canvas.width !== across || canvas.height !== down || !canvas.style.width) {
+    canvas.width = across;
+    canvas.height = down;
+    canvas.style.width = width + "px";
+    canvas.style.height = height + "px";
+    canvas.lettering = null;
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  } else pen.clearRect(0, 0, width, height);
   return pen;
+}
+
+// Setting the font of a canvas on the page makes the browser lay the page out: only where it changes.
+export function lettering(pen, font) {
+  if (pen.canvas.lettering !== font) pen.font = pen.canvas.lettering = font;
 }
 
 const SHELL_STYLE = `
@@ -112,7 +121,6 @@ th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}
 thead th{font-weight:600}
 tr.on{background:var(--masked)}
 code,.mono{font-family:ui-monospace,Menlo,Consolas,monospace}
-@media (prefers-reduced-motion:no-preference){.ease{transition:background-size .12s}}
 `;
 
 // A shadow root keeps the page's styles out (JupyterLab's tables, Colab's buttons) and leaves the text that

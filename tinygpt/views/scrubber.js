@@ -1,5 +1,5 @@
 // A slider over checkpoints beneath small charts that share its axis.
-import { clamp, element, format, inks, roundStep, sized, ticks } from "./host.js";
+import { clamp, element, format, inks, lettering, roundStep, sized, ticks } from "./host.js";
 
 // Okabe–Ito, without the yellow that vanishes on white and the two that mark query and key.
 const LINES = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -41,7 +41,7 @@ export function scrubber(view, host, changed) {
 
   function drawCharts(pen, text, tall) {
     const ink = inks(host);
-    pen.font = `${text}px system-ui,sans-serif`;
+    lettering(pen, `${text}px system-ui,sans-serif`);
     curves.forEach(([name, [x, y]], i) => {
       const top = i * (tall + text * 1.9) + text * 1.5;
       drawChart(pen, ink, { name, x, y, top, tall, text, colour: LINES[i % LINES.length] });

@@ -1,5 +1,5 @@
 // Switches: turn heads off, and see the loss and the next token's probabilities at once.
-import { ARROWS, element, followTheme, format, halves, inks, live, roundStep, shell, sized, ticks, toggle } from "./host.js";
+import { ARROWS, element, followTheme, format, halves, inks, lettering, live, roundStep, shell, sized, ticks, toggle } from "./host.js";
 
 // Bit i of a combination is set where head i is off, so that 0 is the whole model.
 export const flip = (off, head) => off ^ (1 << head);
@@ -107,7 +107,7 @@ export function mount(host, view, link, kept = {}) {
     const toX = (nats) => left + (nats / most) * (width - left - text * 2);
     const pen = sized(lossBar, width, tall * (marks.length + 2) + text * 1.6);
     lossBar.setAttribute("aria-label", `Loss ${format(losses[off])} nats; ${marks.map(([name, nats]) => `${name} ${format(nats)}`).join(", ")}`);
-    pen.font = `${text}px system-ui,sans-serif`;
+    lettering(pen, `${text}px system-ui,sans-serif`);
     pen.fillStyle = ink.masked;
     pen.fillRect(left, 0, toX(most) - left, tall);
     pen.fillStyle = ink.key;

@@ -1,0 +1,482 @@
+"""The views in a real Chromium: budgets, pointer, keyboard, themes, and every place a notebook can end up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+from views import lab, samples
+
+from tinygpt.views import View, attention, switches
+
+playwright = pytest.importorskip("playwright.sync_api", reason="browser tests: playwright is not installed")
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+READY = '[data-ready]:not([data-ready=""])'
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Page:
+    """A page with one view, and what went wrong on it."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, path: Path) -> Page:
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector(READY)
+        return self
+
+    @property
+    def grid(self) -> Any:
+        return self.page.get_by_label("All heads.")
+
+    @property
+    def stage(self) -> Any:
+        return self.page.get_by_label("One head:")
+
+    @property
+    def strip(self) -> Any:
+        return self.page.get_by_label("Tokens.")
+
+    @property
+    def said(self) -> str:
+        return self.page.locator("[aria-live]").inner_text()
+
+    def press(self, target: Any, *keys: str) -> None:
+        target.focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def cell(self, query: int, key: int) -> dict[str, float]:
+        """The middle of a cell of the large head, in pixels of its canvas."""
+        cell, margin = (float(self.stage.get_attribute(f"data-{name}")) for name in ("cell", "margin"))
+        return {"x": margin + (key + 0.5) * cell, "y": margin + (query + 0.5) * cell}
+
+    def tile(self, row: int, head: int) -> dict[str, float]:
+        """A place in a tile of the grid, in pixels of its canvas."""
+        names = ("left", "top", "across", "down")
+        left, top, across, down = (float(self.grid.get_attribute(f"data-{name}")) for name in names)
+        return {"x": left + (head + 0.4) * across, "y": top + (row + 0.6) * down}
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Opens a view as a page of its own; fails the test where the page met an error or asked for anything."""
+    contexts, pages = [], []
+
+    def open_view(view: View, **options: Any) -> Page:
+        path = tmp_path / f"{len(pages)}.html"
+        view.save(path)
+        contexts.append(browser.new_context(**{"viewport": {"width": 1100, "height": 900}} | options))
+        pages.append(Page(contexts[-1].new_page()))
+        return pages[-1].open(path)
+
+    yield open_view
+    for page in pages:
+        assert page.errors == []
+        assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+    for context in contexts:
+        context.close()
+
+
+def sample(layers: int = 2, heads: int = 3, length: int = 12, **options: Any) -> View:
+    return attention(samples.seen(layers, heads, length), samples.pieces(length), **options)
+
+
+@pytest.mark.parametrize(("shape", "kilobytes"), [((4, 4, 32), 40), ((12, 12, 64), 300)])
+def test_budgets(show: Callable[..., Page], shape: tuple[int, int, int], kilobytes: int) -> None:
+    view = sample(*shape)
+    assert len(view.fragment().encode()) <= kilobytes * 1024
+    pages = [show(view) for _ in range(3)]
+    first = min(float(page.page.locator(READY).get_attribute("data-ready")) for page in pages)
+    assert first <= 600, f"first render after {first} ms"
+    nodes = pages[0].page.evaluate(
+        f"document.querySelector('{READY}').shadowRoot.querySelectorAll('*').length"
+    )
+    assert nodes <= 500 + shape[2]
+    p95 = hover(pages[-1])
+    assert p95 <= 16, f"95 % of hovers within {p95:.1f} ms"
+
+
+def hover(page: Page) -> float:
+    """The 95th percentile of 100 moves over tiles and cells: ms of the page's own processor time, all told.
+
+    Other processes share the machine, so the clock on the wall would measure them too.
+    """
+    session = page.page.context.new_cdp_session(page.page)
+    session.send("Performance.enable")
+
+    def used() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "ThreadTime")
+
+    times = []
+    for i in range(100):
+        before = used()
+        page.page.evaluate(
+            """([i, across, down]) => {
+            const root = document.querySelector("[data-ready]").shadowRoot;
+            const canvas = root.querySelectorAll("canvas[tabindex]")[i % 2];
+            const box = canvas.getBoundingClientRect();
+            const at = { clientX: box.left + across * box.width, clientY: box.top + down * box.height };
+            canvas.dispatchEvent(new PointerEvent("pointermove", at));
+            root.host.getBoundingClientRect();
+        }""",
+            [i, i * 37 % 97 / 97, i * 53 % 89 / 89],
+        )
+        times.append(used() - before)
+    return sorted(times)[95]
+
+
+def test_hover_previews_click_locks_and_escape_clears(show: Callable[..., Page]) -> None:
+    page = show(sample(head=(0, 0)))
+    opened = page.said
+    assert opened.startswith("L0H0, query 11 “the” looks at ")
+    page.stage.hover(position=page.cell(5, 2))
+    assert "query 5 “mat” → key 2 “sat”" in page.said
+    page.page.mouse.move(2, 2)
+    assert page.said == opened
+    page.stage.click(position=page.cell(5, 2))
+    page.grid.hover(position=page.tile(1, 2))
+    assert page.said.startswith("L1H2, query 5")
+    page.page.mouse.move(2, 2)
+    assert page.said.startswith("L0H0, query 5 “mat” → key 2 “sat”: weight ")
+    page.grid.click(position=page.tile(1, 1))
+    page.page.mouse.move(2, 2)
+    assert page.said.startswith("L1H1, query 5")
+    page.page.keyboard.press("Escape")
+    assert page.said == opened
+    page.strip.locator("span").nth(3).hover()
+    assert "query 3 “on” looks at" in page.said
+
+
+def test_every_part_is_reached_and_moved_by_keys(show: Callable[..., Page]) -> None:
+    page = show(sample(head=(0, 0)))
+    order = []
+    for _ in range(5):
+        page.page.keyboard.press("Tab")
+        order.append(
+            page.page.evaluate(
+                """() => { const at = document.querySelector("[data-ready]").shadowRoot.activeElement;
+            return [at.getAttribute("aria-label") ?? at.textContent, getComputedStyle(at).outlineStyle]; }"""
+            )
+        )
+    names = ["Table", "Large text", "Tokens", "All heads", "One head"]
+    assert [label.startswith(name) for (label, _), name in zip(order, names, strict=True)] == [True] * 5, (
+        order
+    )
+    assert {outline for _, outline in order} == {"solid"}
+    page.press(page.grid, "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight")
+    assert page.said.startswith("L1H2, query 11")
+    strongest = int(samples.seen(2, 3, 12)["blocks.1.attn.pattern"][0, 2, 10].argmax())
+    page.press(page.stage, "ArrowUp")
+    assert f"query 10 “that” → key {strongest} " in page.said
+    page.press(page.stage, "ArrowUp", "ArrowRight")
+    assert f"query 9 “saw” → key {strongest + 1} " in page.said
+    page.press(page.strip, "ArrowLeft")
+    assert "query 8 “dog” looks at" in page.said
+    page.press(page.strip, "Escape")
+    assert page.said.startswith("L0H0, query 11 “the” looks at")
+
+
+def test_a_click_shows_what_made_the_weight(show: Callable[..., Page]) -> None:
+    seen = samples.seen(1, 1, 12) | {"blocks.0.attn.heads": np.zeros((1, 12, 1, 16), np.float32)}
+    page = show(attention(seen, samples.pieces(12)))
+    page.stage.click(position=page.cell(6, 4))
+    scores = seen["blocks.0.attn.scores"][0, 0, 6, :7].astype(np.float16).astype(float)
+    shares = np.exp(scores - scores.max())
+    number = lambda value, digits=3: f"{value:.{digits}f}".replace("-", "−")  # noqa: E731
+    shown = page.page.locator("ol").inner_text()
+    assert f"{number(4 * scores[4], 2)} ÷ √16 = {number(scores[4], 2)}" in shown
+    assert f"e^({number(scores[4], 2)} − largest {number(scores.max(), 2)}) = {number(shares[4])}" in shown
+    assert (
+        f"{number(shares[4])} ÷ {number(shares.sum())} (sum over 7) = {number(shares[4] / shares.sum())}"
+        in shown
+    )
+    page.stage.click(position=page.cell(6, 9))
+    assert "key 9 comes after query 6" in page.page.locator("ol").inner_text()
+    assert "masked, weight 0" in page.said
+
+
+def test_without_scores_it_says_what_to_capture(show: Callable[..., Page]) -> None:
+    page = show(attention(samples.seen(1, 1, 8, keep_scores=False), samples.pieces(8)))
+    page.stage.click(position=page.cell(6, 4))
+    assert 'Capture "blocks.*.attn.scores"' in page.page.locator("ol").inner_text()
+
+
+def test_the_table_holds_the_row(show: Callable[..., Page]) -> None:
+    seen = samples.seen(1, 1, 8)
+    page = show(attention(seen, samples.pieces(8)))
+    assert page.page.locator("table").count() == 0
+    page.press(page.page.get_by_role("button", name="Table"), "Enter")
+    rows = page.page.locator("tbody tr")
+    assert rows.count() == 8
+    weights = [float(rows.nth(k).locator("td").last.inner_text()) for k in range(8)]
+    np.testing.assert_allclose(weights, seen["blocks.0.attn.pattern"][0, 0, 7], atol=3e-3)
+
+
+def test_large_text_is_larger(show: Callable[..., Page]) -> None:
+    page = show(sample())
+    size = lambda: page.strip.evaluate("node => parseFloat(getComputedStyle(node).fontSize)")  # noqa: E731
+    before, wide = size(), page.grid.bounding_box()["width"]
+    page.page.get_by_role("button", name="Large text").click()
+    assert size() >= 1.4 * before and page.grid.bounding_box()["width"] > 1.2 * wide
+
+
+def contrast(first: str, second: str) -> float:
+    """The WCAG contrast ratio of two #rgb or #rrggbb colours."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+        channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_both_themes_are_readable_and_followed(show: Callable[..., Page]) -> None:
+    page = show(sample(), color_scheme="light")
+    host = page.page.locator(READY)
+    colour = lambda name: host.evaluate(f"n => getComputedStyle(n).getPropertyValue('--{name}').trim()")  # noqa: E731
+    seen = []
+    for scheme in ("light", "dark"):
+        page.page.emulate_media(color_scheme=scheme)
+        lab.wait_for(
+            lambda dark=scheme == "dark": (host.get_attribute("data-dark") is not None) == dark, scheme
+        )
+        seen.append(colour("ink"))
+        assert contrast(colour("ink"), colour("paper")) >= 7
+        assert min(contrast(colour(ink), colour("masked")) for ink in ("ink", "soft", "query")) >= 4.4
+        assert contrast(colour("ink"), colour("fill")) >= 4.5
+        assert contrast(colour("key"), colour("paper")) >= 3
+    assert len(set(seen)) == 2
+
+
+def test_reduced_motion_stops_the_transitions(show: Callable[..., Page]) -> None:
+    losses, probs = samples.combinations(2, 2)
+    moving = "node => getComputedStyle(node).transitionDuration"
+    for motion, duration in (("no-preference", "0.15s"), ("reduce", "0s")):
+        page = show(switches(losses, probs, ["a", "b"], ["x", "y"]), reduced_motion=motion)
+        assert page.page.locator(".grow").first.evaluate(moving) == duration
+
+
+def checkpoints() -> View:
+    frames = [
+        (step, samples.seen(1, 2, 8, sharp=sharp)) for step, sharp in ((0, 0.0), (100, 2.0), (400, 9.0))
+    ]
+    curves = {
+        "loss (nats)": ([0, 50, 100, 400], [3.0, 2.9, 2.0, 1.0]),
+        "score (0 to 1)": ([0, 400], [0.0, 0.9]),
+    }
+    return attention(None, samples.pieces(8), frames=frames, curves=curves)
+
+
+def test_the_scrubber_moves_through_checkpoints(show: Callable[..., Page]) -> None:
+    page = show(checkpoints())
+    slider = page.page.get_by_role("slider")
+    weight = lambda: float(page.said.split("(")[1].split(")")[0])  # noqa: E731
+    assert "at step 400" in page.said and slider.get_attribute("aria-valuetext") == "step 400"
+    last = weight()
+    page.press(slider, "ArrowLeft")
+    assert "at step 100" in page.said and weight() < last
+    page.press(slider, "Home")
+    assert "at step 0" in page.said
+    charts = page.page.get_by_label("Curves against step")
+    box = charts.bounding_box()
+    page.page.mouse.move(box["x"] + 0.35 * box["width"], box["y"] + 60)
+    page.page.mouse.down()
+    assert "at step 100" in page.said
+    page.page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 60)
+    page.page.mouse.up()
+    assert "at step 400" in page.said
+
+
+def test_play_runs_to_the_end_and_can_be_paused(show: Callable[..., Page]) -> None:
+    page = show(checkpoints())
+    page.page.get_by_role("button", name="Play").click()
+    assert "at step 0" in page.said
+    lab.wait_for(lambda: "at step 400" in page.said, "the last checkpoint", 10)
+    lab.wait_for(lambda: page.page.get_by_role("button", name="Play").count(), "the end of play", 10)
+
+
+def test_switches_show_loss_and_probabilities_of_any_combination(show: Callable[..., Page]) -> None:
+    losses, probs = samples.combinations(4, 3)
+    heads = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    page = show(switches(losses, probs, list("abc"), heads, ruler={"uniform": 4.16}, prompt="so it ran to"))
+    knobs = page.page.get_by_role("switch")
+    assert page.said == f"All heads on: loss {losses[0]:.3f} nats"
+    knobs.nth(0).click()
+    page.press(knobs.nth(0), "ArrowDown", "ArrowRight", "Space")
+    assert page.said.startswith(
+        f"L0H0, L1H1 off: loss {losses[0b1001]:.3f} nats, +{losses[9] - losses[0]:.3f}"
+    )
+    assert [knob.get_attribute("aria-checked") for knob in knobs.all()] == ["false", "true", "true", "false"]
+    shown = [float(text) for text in page.page.locator("output").all_inner_texts()]
+    np.testing.assert_allclose(shown, probs[0b1001], atol=1e-3)
+    assert "uniform 4.160" in page.page.get_by_role("img", name="Loss ").get_attribute("aria-label")
+    page.page.get_by_role("button", name="Table").click()
+    cells = page.page.locator("table").first.locator("tbody tr").nth(1).locator("td").all_inner_texts()
+    assert cells == ["L0H1", "on", f"{losses[0b1001]:.3f}", f"{losses[0b1011]:.3f}"]
+    page.page.keyboard.press("Escape")
+    assert page.said.startswith("All heads on")
+
+
+def test_ten_switches_stay_small_and_quick(show: Callable[..., Page]) -> None:
+    losses, probs = samples.combinations(10, 8)
+    view = switches(losses, probs, list("abcdefgh"), [(i // 5, i % 5) for i in range(10)])
+    assert len(view.fragment().encode()) <= 60 * 1024
+    page = show(view)
+    assert float(page.page.locator(READY).get_attribute("data-ready")) <= 600
+
+
+CELLS = """
+import sys; sys.path.insert(0, {tests!r})
+from views import samples
+import tinygpt as tg
+view = tg.views.attention(samples.seen(12, 12, 40), samples.pieces(40), head=(1, 1))
+picked = []
+view.on_select(picked.append)
+view
+---
+print("picked", view.selected, picked)
+---
+view.update(samples.seen(2, 4, 10), samples.pieces(10))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[lab.Lab]:
+    with lab.serve(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ran(server: lab.Lab, browser: Any) -> nbformat.NotebookNode:
+    """The notebook after a reader ran it in JupyterLab, with what was checked on the way."""
+    sources = CELLS.format(tests=str(lab.ROOT / "tests")).strip().split("\n---\n")
+    lab.notebook(server.folder / "live.ipynb", *sources)
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = open_notebook(context, server.url("live.ipynb"))
+    run_cell(page, 0)
+    live = page.locator(f"[data-tinygpt-live]{READY}")
+    live.wait_for()
+    page.wait_for_selector(f"[data-tinygpt]{READY}", state="attached")
+    assert page.locator(f"[data-tinygpt]{READY}").is_hidden(), "the static view steps aside for the live one"
+
+    grid, stage = live.get_by_label("All heads."), live.get_by_label("One head:")
+    grid.focus()
+    for key in ("ArrowRight", "a", "b", "d", "d"):
+        page.keyboard.press(key)
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == 3, (
+        "letters do not reach JupyterLab's shortcuts"
+    )
+    stage.focus()
+    page.keyboard.press("ArrowUp")
+    live.get_by_text(
+        "sum over 39"
+    ).wait_for()  # the scores came from the kernel: they are too many for the page
+    run_cell(page, 1)
+    page.get_by_text("picked (1, 2) [(1, 2)]").wait_for()
+    run_cell(page, 2)
+    live.get_by_text("2 × 4 heads, 10 tokens").wait_for()
+
+    page.keyboard.press("Control+s")
+    path = server.folder / "live.ipynb"
+    saved = lambda: "picked (1, 2)" in path.read_text() and "update" in path.read_text()  # noqa: E731
+    lab.wait_for(saved, "the notebook to be saved")
+    context.close()
+    server.end_kernels()
+    return nbformat.read(path, 4)
+
+
+def open_notebook(context: Any, url: str) -> Any:
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    return page
+
+
+def run_cell(page: Any, number: int) -> None:
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(number).click()
+    page.keyboard.press("Shift+Enter")
+
+
+def test_live_in_jupyterlab(ran: nbformat.NotebookNode) -> None:
+    outputs = [sorted(output.data) for output in ran.cells[0].outputs]
+    assert outputs == [["application/vnd.jupyter.widget-view+json"], ["image/png", "text/html", "text/plain"]]
+
+
+def test_after_the_kernel_died_and_the_page_was_reloaded(
+    ran: nbformat.NotebookNode, server: lab.Lab, browser: Any
+) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = open_notebook(context, server.url("live.ipynb"))
+    still = page.locator(f"[data-tinygpt]{READY}")
+    still.wait_for()
+    lab.wait_for(
+        lambda: page.get_by_text("Error displaying widget").count(), "JupyterLab to give up the widget"
+    )
+    lab.wait_for(lambda: page.get_by_text("Error displaying widget").is_hidden(), "its message to be hidden")
+    still.get_by_label("All heads.").focus()
+    page.keyboard.press("ArrowDown")
+    assert still.locator("[aria-live]").inner_text().startswith("L2H1")
+    context.close()
+
+
+def test_an_untrusted_notebook_shows_the_picture(
+    ran: nbformat.NotebookNode, server: lab.Lab, browser: Any
+) -> None:
+    stranger = nbformat.from_dict(ran)
+    stranger.cells.append(nbformat.v4.new_markdown_cell("from a stranger", id="stranger"))
+    nbformat.write(stranger, server.folder / "stranger.ipynb")
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = open_notebook(context, server.url("stranger.ipynb"))
+    picture = page.locator(".jp-OutputArea img")
+    picture.wait_for()
+    assert picture.evaluate("image => image.naturalWidth") > 100
+    assert page.get_by_text("Attention view: 12 layers").is_visible()
+    assert page.locator("canvas").count() == 0
+    context.close()
+
+
+def test_exported_with_the_network_cut(ran: nbformat.NotebookNode, server: lab.Lab, browser: Any) -> None:
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "live.ipynb"]
+    subprocess.run(command, cwd=server.folder, check=True, capture_output=True)
+    context = browser.new_context(offline=True, viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    page.goto((server.folder / "live.html").as_uri())
+    page.locator(f"[data-tinygpt]{READY}").wait_for()
+    page.get_by_label("All heads.").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[aria-live]").inner_text().startswith("L2H1")
+    context.close()
