@@ -79,9 +79,9 @@ def execute(notebook: NotebookNode, folder: Path, budget: str) -> Execution:
     """Run a copy of the notebook, from `folder`, in a fresh python3 kernel of this environment."""
     copy = nbformat.from_dict(notebook)
     peak: list[int | None] = []
-    client = NotebookClient(
-        copy, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    )
+    client = NotebookClient(copy, timeout=1800, kernel_name="python3")
+    client.resources = {"metadata": {"path": str(folder)}}
+    client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]  # it would warn about TCP for each kernel
     # After each cell, because the kernel is gone when the notebook is complete.
     client.on_cell_executed = lambda **_: peak.append(peak_memory(client.km.provisioner.pid))
     start = time.perf_counter()

@@ -63,12 +63,12 @@ BROKEN = {
     "ipywidgets 7 with the browser part of 8": (
         dict(packages=packages(ipywidgets="7.7.1")),
         "widgets",
-        "--force-reinstall ipywidgets",
+        '"jupyterlab_widgets>=3,<4"',
     ),
     "browser part absent": (
         dict(packages=packages(jupyterlab_widgets=None)),
         "widgets",
-        "--force-reinstall ipywidgets",
+        '"jupyterlab_widgets>=3,<4"',
     ),
     "full disk": (dict(disk_free=10_000_000), "disk", "pip cache purge"),
 }

@@ -167,7 +167,7 @@ def _widgets(facts: Facts) -> Line:
     # The part that runs in the browser is a package of its own, numbered apart: 1 and 2 go with 7, 3 with 8.
     browser = packages.get("jupyterlab_widgets")
     if "jupyterlab" in packages and (browser is None or (int(browser.split(".")[0]) >= 3) != (major == 8)):
-        remedy = "pip install --force-reinstall ipywidgets jupyterlab_widgets, then restart Jupyter."
+        remedy = 'pip install --upgrade "ipywidgets>=8,<9" "jupyterlab_widgets>=3,<4", then restart Jupyter.'
         return Line(FAIL, "widgets", f"{found}, but jupyterlab_widgets {browser or 'is absent'}", remedy)
     return Line(OK, "widgets", found)
 
