@@ -12,13 +12,21 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import nbformat
+import pytest
 
 Result = TypeVar("Result")
 ROOT = Path(__file__).parents[2]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def not_run(reason: str) -> NoReturn:
+    """Skips, which the report names; where the tests must run (CI, TINYGPT_REQUIRE_BROWSER) fails."""
+    if os.environ.get("CI") or os.environ.get("TINYGPT_REQUIRE_BROWSER"):
+        pytest.fail(f"These tests must run here. {reason}", pytrace=False)
+    pytest.skip(f"browser tests: {reason}")
 
 
 def wait_for(probe: Callable[[], Result], what: str, seconds: float = 60) -> Result:

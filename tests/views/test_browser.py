@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import chromium
 import nbformat
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from views import lab, samples
 
 from tinygpt.views import View, attention, switches
 
-playwright = pytest.importorskip("playwright.sync_api", reason="browser tests: playwright is not installed")
 pytestmark = pytest.mark.browser
 
 FLAGS = [
@@ -31,11 +31,16 @@ READY = '[data-ready]:not([data-ready=""])'
 
 
 @pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield chromium
-        chromium.close()
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lab.not_run("Playwright is not installed: pip install playwright.")
+    path = chromium.find() or lab.not_run(f"No Chromium. {chromium.REMEDY}")
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
 
 
 class Page:
@@ -375,7 +380,7 @@ view.update(samples.seen(2, 4, 10), samples.pieces(10))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[lab.Lab]:
+def server(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[lab.Lab]:
     with lab.serve(tmp_path_factory.mktemp("lab")) as running:
         yield running
 
