@@ -9,7 +9,7 @@ from tiny_models import SHAPE, VARIANTS, scrambled, tokens
 from tinygpt import sampling
 from tinygpt.interp import edit, zero_head
 from tinygpt.models import GPT, GPTConfig
-from tinygpt.sampling import Decoder, generate, greedy, stream, temperature
+from tinygpt.sampling import Decoder, generate, greedy, pick, stream, temperature
 
 
 def slow_greedy(model: GPT, row: torch.Tensor, n: int) -> torch.Tensor:
@@ -111,3 +111,11 @@ def test_bad_prompts_are_explained(prompt: list[int], message: str) -> None:
 def test_a_filter_that_cuts_everything_is_explained() -> None:
     with pytest.raises(ValueError, match="filters cut all"):
         generate(GPT(GPTConfig(**SHAPE)), [1], filters=[lambda x: x - torch.inf], max_new_tokens=1)
+
+
+def test_pick_draws_tokens_as_often_as_they_are_likely_and_never_a_cut_one() -> None:
+    probability = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
+    drawn = pick(probability.log().expand(20_000, -1), torch.Generator().manual_seed(0))
+    shares = torch.bincount(drawn, minlength=6) / len(drawn)
+    assert (shares[probability == 0] == 0).all()
+    torch.testing.assert_close(shares, probability, atol=0.015, rtol=0)

@@ -230,3 +230,11 @@ def test_impossible_training_configs(change: dict, message: str) -> None:
 def test_nothing_to_train_is_explained() -> None:
     with pytest.raises(ValueError, match="no parameter of the model requires a gradient"):
         TrainState.start(GPT(CONFIG).requires_grad_(False), TrainConfig())
+
+
+def test_second_derivatives_are_refused_rather_than_wrong() -> None:
+    hidden, weight = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4)
+    loss = linear_cross_entropy(hidden, weight, torch.tensor([0, 1, 4]))
+    (slope,) = torch.autograd.grad(loss.square(), hidden, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()

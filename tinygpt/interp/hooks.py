@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from tinygpt.models import taps
+from tinygpt.models import Tap, taps
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -36,12 +37,11 @@ def capture(model: nn.Module, *patterns: str) -> Iterator[dict[str, Tensor]]:
         torch.Size([1, 4, 3, 3])
     """
     seen: dict[str, Tensor] = {}
-    names = [name for pattern in patterns or ("*",) for name in _matching(model, pattern)]
 
     def keep(name: str) -> Callable[..., None]:
         return lambda module, inputs, output: seen.__setitem__(name, output.detach())
 
-    with _hooked(model, {name: keep(name) for name in dict.fromkeys(names)}):
+    with _hooked(model, {pattern: keep for pattern in patterns or ("*",)}):
         yield seen
     if not seen:
         raise RuntimeError(
@@ -71,7 +71,7 @@ def edit(model: nn.Module, edits: Mapping[str, Edit]) -> Iterator[None]:
         False
     """
 
-    def replace(name: str, function: Edit) -> Callable[..., Tensor]:
+    def replace(function: Edit, name: str) -> Callable[..., Tensor]:
         def hook(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
             new = function(output)
             if not isinstance(new, Tensor) or new.shape != output.shape:
@@ -83,12 +83,7 @@ def edit(model: nn.Module, edits: Mapping[str, Edit]) -> Iterator[None]:
 
         return hook
 
-    hooks = {
-        name: replace(name, function)
-        for pattern, function in edits.items()
-        for name in _matching(model, pattern)
-    }
-    with _hooked(model, hooks):
+    with _hooked(model, {pattern: partial(replace, function) for pattern, function in edits.items()}):
         yield
 
 
@@ -131,11 +126,10 @@ def _check_heads(heads: tuple[int, ...], outputs: Tensor) -> None:
         raise ValueError(f"heads are numbered 0 to {outputs.shape[1] - 1}; got {bad}.")
 
 
-def _matching(model: nn.Module, pattern: str) -> list[str]:
-    names = list(taps(_uncompiled(model)))
-    found = fnmatch.filter(names, pattern)
+def _matching(named: Mapping[str, Tap], pattern: str) -> list[str]:
+    found = fnmatch.filter(named, pattern)
     if not found:
-        raise KeyError(f"no tap matches {pattern!r}. The taps are {', '.join(names)}.")
+        raise KeyError(f"no tap matches {pattern!r}. The taps are {', '.join(named)}.")
     return found
 
 
@@ -144,9 +138,12 @@ def _uncompiled(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _hooked(model: nn.Module, hooks: Mapping[str, Callable[..., object]]) -> Iterator[None]:
+def _hooked(model: nn.Module, makers: Mapping[str, Callable[[str], Callable[..., object]]]) -> Iterator[None]:
+    """Hooks `maker(name)` to every tap whose name matches; of two patterns that match, the later counts."""
     inner = _uncompiled(model)
-    handles = [inner.get_submodule(name).register_forward_hook(hook) for name, hook in hooks.items()]
+    named = taps(inner)
+    hooks = {name: maker(name) for pattern, maker in makers.items() for name in _matching(named, pattern)}
+    handles = [named[name].register_forward_hook(hook) for name, hook in hooks.items()]
     try:
         if inner is model:
             yield

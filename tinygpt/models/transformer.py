@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinygpt.models.attention import Attention, Geometry, geometry
+from tinygpt.models.norms import RMSNorm
 from tinygpt.models.tap import Tap
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ ACTIVATIONS = {
 def norm(config: GPTConfig) -> nn.Module:
     """Returns the norm that the config asks for, over the last dimension, with a learned gain."""
     if config.norm == "rmsnorm":
-        return nn.RMSNorm(config.d_model, eps=1e-5)
+        return RMSNorm(config.d_model)
     return nn.LayerNorm(config.d_model, eps=1e-5, bias=config.bias)
 
 

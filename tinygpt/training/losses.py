@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tinygpt.models import GPT
 
@@ -32,18 +33,26 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weighted, matrix = hidden * share, weight.to(hidden.dtype)
         grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
         log_likelihood = hidden.new_empty(len(hidden), dtype=torch.float32)
-        for part in _chunks(hidden, weight):
+        parts, exact = _chunks(hidden, weight), hidden.dtype == torch.float32
+        logits = hidden.new_empty(len(targets[parts[0]]), len(weight))
+        wide = logits if exact else torch.empty_like(logits, dtype=torch.float32)
+        for part in parts:
             index = targets[part].clamp(min=0)[:, None]
-            log_p = F.log_softmax((hidden[part] @ matrix.T).float(), dim=-1)
-            log_likelihood[part] = log_p.gather(1, index)[:, 0]
-            grad = log_p.exp_()
-            grad = grad.scatter_add_(1, index, grad.new_full(index.shape, -1.0)).to(hidden.dtype)
+            z = torch.mm(hidden[part], matrix.T, out=logits[: len(index)])
+            p = z if exact else wide[: len(index)].copy_(z)
+            # log p(target) = z_target − z_max + log p_max, so one exponential per logit serves all.
+            gap = p.gather(1, index) - p.amax(dim=1, keepdim=True)
+            torch.softmax(p, dim=1, out=p)
+            log_likelihood[part] = (gap + p.amax(dim=1, keepdim=True).log())[:, 0]
+            p.scatter_add_(1, index, p.new_full(index.shape, -1.0))
+            grad = p if exact else z.copy_(p)
             torch.mm(grad, matrix, out=grad_hidden[part])
             grad_weight += grad.T @ weighted[part]
         ctx.save_for_backward(grad_hidden.mul_(share), grad_weight)
         return -(log_likelihood * counted).sum() / n_counted
 
     @staticmethod
+    @once_differentiable  # second derivatives of a gradient made in advance would be silently zero
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
         return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad, None
