@@ -52,6 +52,17 @@ def seen(
     return result
 
 
+def with_queries(heads: int, length: int, *, width: int, groups: int = 1) -> dict[str, np.ndarray]:
+    """What `capture` would return for one layer, queries and keys too; `groups` query heads share keys."""
+    rng = np.random.default_rng(0)
+    queries = rng.normal(size=(1, heads, length, width)).astype(np.float32)
+    keys = rng.normal(size=(1, heads // groups, length, width)).astype(np.float32)
+    raw = queries @ np.repeat(keys, groups, axis=1).swapaxes(-1, -2) / np.sqrt(width)
+    pattern = softmax(np.where(np.triu(np.ones((length, length), bool), 1), -np.inf, raw))
+    named = {"queries": queries, "keys": keys, "scores": raw, "pattern": pattern}
+    return {f"blocks.0.attn.{tap}": value.astype(np.float32) for tap, value in named.items()}
+
+
 def pieces(length: int) -> list[str]:
     return [WORDS[i % len(WORDS)] for i in range(length)]
 

@@ -156,3 +156,17 @@ def test_the_kernel_answers_with_exact_values() -> None:
     query, key = np.tril_indices(64)
     assert message == {"start": 7, "kind": "scores"}
     np.testing.assert_array_equal(values, seen["blocks.3.attn.scores"][0, 5][query, key].astype(np.float16))
+
+
+def test_the_dot_product_is_claimed_only_where_queries_and_keys_prove_it() -> None:
+    seen = samples.with_queries(4, 6, width=8, groups=2)
+    view = attention(seen, samples.pieces(6))
+    assert (view._width, view._score) == (8, "q·k ÷ √K")
+    distance = np.arange(6)[:, None] - np.arange(6)
+    biased = seen["blocks.0.attn.scores"] - 0.5 * distance
+    pattern = samples.softmax(np.where(distance < 0, -np.inf, biased))
+    alibi = attention(
+        seen | {"blocks.0.attn.scores": biased, "blocks.0.attn.pattern": pattern}, samples.pieces(6)
+    )
+    assert (alibi._kind, alibi._width, alibi._score) == ("scores", None, "q·k ÷ √K + position bias")
+    assert attention(samples.seen(1, 1, 4), samples.pieces(4))._width is None

@@ -213,14 +213,14 @@ def test_every_part_is_reached_and_moved_by_keys(show: Callable[..., Page]) -> N
 
 
 def test_a_click_shows_what_made_the_weight(show: Callable[..., Page]) -> None:
-    seen = samples.seen(1, 1, 12) | {"blocks.0.attn.heads": np.zeros((1, 12, 1, 16), np.float32)}
+    seen = samples.with_queries(1, 12, width=16)
     page = show(attention(seen, samples.pieces(12)))
     page.stage.click(position=page.cell(6, 4))
     scores = seen["blocks.0.attn.scores"][0, 0, 6, :7].astype(np.float16).astype(float)
     shares = np.exp(scores - scores.max())
     number = lambda value, digits=3: f"{value:.{digits}f}".replace("-", "−")  # noqa: E731
     shown = page.page.locator("ol").inner_text()
-    assert f"{number(4 * scores[4], 2)} ÷ √16 = {number(scores[4], 2)}" in shown
+    assert f"q·k ÷ √K = {number(4 * scores[4], 2)} ÷ √16 = {number(scores[4], 2)}" in shown
     assert f"e^({number(scores[4], 2)} − largest {number(scores.max(), 2)}) = {number(shares[4])}" in shown
     assert (
         f"{number(shares[4])} ÷ {number(shares.sum())} (sum over 7) = {number(shares[4] / shares.sum())}"

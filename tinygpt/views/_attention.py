@@ -9,8 +9,8 @@ import numpy as np
 
 from tinygpt.views._host import View
 from tinygpt.views._patterns import (
+    behind_scores,
     halves,
-    head_width,
     kind_of,
     layers_of,
     masked_scores,
@@ -44,8 +44,9 @@ def attention(
 
     Args:
         seen: What `capture` saw: `blocks.{i}.attn.pattern` (B H T T) for one or more layers. With
-            `blocks.{i}.attn.scores` as well, a click shows the dot product behind a weight. May be None
-            where `frames` is given, else it must be one of them: the one to open on.
+            `blocks.{i}.attn.scores` as well, a click shows the score behind a weight, and with `queries` and
+            `keys` the dot product behind the score: capture(model, "blocks.*.attn.*"). May be None where
+            `frames` is given, else it must be one of them: the one to open on.
         pieces: The T tokens as text.
         batch: Which sequence of the batch, from 0.
         head: The (layer, head) to open on.
@@ -110,7 +111,7 @@ class Attention(View):
             )
         self._selected = list(_checked(head or (layers[0], 0), layers, shape[1]))
         self._layers, self._frames, self._opened, self._pieces = layers, read, opened[-1], pieces
-        self._width = head_width(named[0][1], layers)
+        self._width, self._score = behind_scores(named[0][1], read[0], layers, self._batch)
         self._causal = not any(np.triu(frame.pattern, 1).any() for frame in read)
         self._kind, self._explained = kind_of(read, self._causal)
 
@@ -151,6 +152,7 @@ class Attention(View):
             "causal": self._causal,
             "kind": self._kind,
             "width": self._width,
+            "score": self._score,
             "hint": self._hint(),
             "frames": [{"label": self._named(frame), "x": frame.x} for frame in self._frames],
             "opened": self._opened,

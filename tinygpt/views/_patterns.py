@@ -47,16 +47,29 @@ def find(seen: Seen, layer: int, tap: str) -> Any:
     return next((value for key, value in seen.items() if name.search(key)), None)
 
 
-def head_width(seen: Seen, layers: list[int]) -> int | None:
-    """K, where the heads' outputs (B H T K) were captured too."""
-    heads = find(seen, layers[0], "heads")
-    return None if heads is None else int(heads.shape[-1])
+def behind_scores(seen: Seen, frame: Frame, layers: list[int], batch: int) -> tuple[int | None, str]:
+    """K where the captured queries and keys prove that score = q·k / √K, and words for what a score is."""
+    found = [(find(seen, layer, "queries"), find(seen, layer, "keys")) for layer in layers]
+    if frame.scores is None or any(q is None or k is None for q, k in found):
+        return None, "q·k ÷ √K (+ position bias, if any)"
+    width = int(found[0][0].shape[-1])
+    for (queries, keys), scores, pattern in zip(found, frame.scores, frame.pattern, strict=True):
+        q, k = _numbers(queries)[batch], _numbers(keys)[batch]
+        k = np.repeat(k, len(q) // len(k), axis=0)  # grouped queries share keys
+        dots = q @ k.swapaxes(-1, -2) / np.sqrt(width)
+        if not np.allclose(dots[pattern > 0], scores[pattern > 0], atol=1e-2, rtol=1e-2):
+            return None, "q·k ÷ √K + position bias"
+    return width, "q·k ÷ √K"
+
+
+def _numbers(value: Any) -> np.ndarray:
+    value = value.detach().float().cpu().numpy() if hasattr(value, "detach") else value
+    return np.asarray(value, np.float32)
 
 
 def _array(value: Any, batch: int) -> np.ndarray:
     """One sequence of a tensor or array, B H T T -> H T T, as float32 on the CPU."""
-    value = value.detach().float().cpu().numpy() if hasattr(value, "detach") else value
-    value = np.asarray(value, np.float32)
+    value = _numbers(value)
     if value.ndim != 4 or value.shape[-1] != value.shape[-2]:
         raise ValueError(
             f"attention shows square patterns, B H T T; got shape {tuple(value.shape)}. "

@@ -376,7 +376,7 @@ export function mount(host, view, link, kept = {}) {
     const root = Math.sqrt(view.width);
     const dot = view.width ? `${format(e.score * root, 2)} ÷ √${view.width} = ` : "";
     steps.replaceChildren(pair,
-      line("score", view.width ? "q·k ÷ √K = " : "q·k/√K = ", dot, bold(format(e.score, 2))),
+      line("score", `${view.score} = `, dot, bold(format(e.score, 2))),
       line("mask", causal ? `key ${s.key} is not after query ${s.query}: kept` : "kept"),
       line("exp", `e^(${format(e.score, 2)} − largest ${format(e.max, 2)}) = `, bold(format(e.share))),
       line("weight", `${format(e.share)} ÷ ${format(e.sum)} (sum over ${e.count}) = `, bold(format(e.weight))));
