@@ -36,7 +36,7 @@ def test_scores_against_loops() -> None:
                 for t in range(14):
                     earlier = [s for s in range(t) if ids[b, s] == ids[b, t]]
                     if earlier:
-                        at_next.append(pattern[b, t, earlier[-1] + 1].item())
+                        at_next.append(sum(pattern[b, t, s + 1].item() for s in earlier))
                         at_same.append(sum(pattern[b, t, s].item() for s in earlier))
                     if t:
                         at_last.append(pattern[b, t, t - 1].item())

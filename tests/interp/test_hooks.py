@@ -36,9 +36,9 @@ def test_captured_pattern_times_values_is_what_the_heads_say() -> None:
 
 
 def test_capturing_nothing_is_an_error() -> None:
-    with pytest.raises(RuntimeError, match="captured nothing: run the model inside the with block"):
-        with capture(scrambled(CONFIG), "*.pattern"):
-            pass
+    nothing = pytest.raises(RuntimeError, match="captured nothing: run the model inside the with block")
+    with nothing, capture(scrambled(CONFIG), "*.pattern"):
+        pass
 
 
 def test_hooks_are_removed_after_an_error() -> None:
@@ -50,9 +50,9 @@ def test_hooks_are_removed_after_an_error() -> None:
 
 def test_a_name_that_matches_nothing_lists_the_taps() -> None:
     for context in (lambda m: capture(m, "blocks.7.*"), lambda m: edit(m, {"blocks.7.*": lambda x: x})):
-        with pytest.raises(KeyError, match=r"no tap matches 'blocks\.7\.\*'.*blocks\.0\.attn\.pattern"):
-            with context(scrambled(CONFIG)):
-                pass
+        unknown = pytest.raises(KeyError, match=r"no tap matches 'blocks\.7\.\*'.*blocks\.0\.attn\.pattern")
+        with unknown, context(scrambled(CONFIG)):
+            pass
 
 
 def test_a_silenced_head_adds_nothing() -> None:
@@ -82,11 +82,9 @@ def test_mean_head_keeps_the_mean() -> None:
 
 def test_bad_edits_are_explained() -> None:
     model, ids = scrambled(CONFIG), tokens(CONFIG)
-    with pytest.raises(ValueError, match=r"heads are numbered 0 to 3; got \[4\]"):
-        with edit(model, {"blocks.0.attn.heads": zero_head(4)}):
-            model(ids)
-    with pytest.raises(
-        ValueError, match=r"edit of embedded must return shape \(2, 12, 32\); it returned \(12, 32\)"
-    ):
-        with edit(model, {"embedded": lambda x: x[0]}):
-            model(ids)
+    no_head = pytest.raises(ValueError, match=r"heads are numbered 0 to 3; got \[4\]")
+    with no_head, edit(model, {"blocks.0.attn.heads": zero_head(4)}):
+        model(ids)
+    wrong_shape = pytest.raises(ValueError, match=r"must return shape \(2, 12, 32\); it returned \(12, 32\)")
+    with wrong_shape, edit(model, {"embedded": lambda x: x[0]}):
+        model(ids)

@@ -111,7 +111,7 @@ def test_a_crash_while_writing_leaves_the_earlier_file(tmp_path: Path, monkeypat
 
 
 def test_what_is_no_checkpoint_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no checkpoint at .*missing"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*missing"):
         load(tmp_path / "missing")
     (tmp_path / "text").write_text("hello")
     with pytest.raises(ValueError, match="not a readable safetensors file"):

@@ -38,10 +38,10 @@ def repeats_before(tokens: Int[Tensor, "B T"]) -> Bool[Tensor, "B T S"]:
 
 
 def induction_scores(seen: Mapping[str, Tensor], tokens: Int[Tensor, "B T"]) -> Float[Tensor, "L H"]:
-    """Returns how much each head looks at what followed the present token last time.
+    """Returns how much each head looks at what followed earlier copies of the present token.
 
-    The attention from position t to s + 1, where s < t is the last earlier position with the same token;
-    averaged over all t that have one.
+    The attention from position t to all positions s + 1 where s < t holds the same token as t, averaged
+    over the positions t that have an earlier copy.
 
     Args:
         seen: captured patterns.
@@ -55,9 +55,7 @@ def induction_scores(seen: Mapping[str, Tensor], tokens: Int[Tensor, "B T"]) -> 
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", the prefix-matching score.
     """
-    earlier = repeats_before(tokens)
-    last = earlier & (earlier.flip(-1).cumsum(-1).flip(-1) == 1)
-    return _attention_to(seen, last.roll(1, dims=-1).tril())
+    return _attention_to(seen, repeats_before(tokens).roll(1, dims=-1))
 
 
 def duplicate_scores(seen: Mapping[str, Tensor], tokens: Int[Tensor, "B T"]) -> Float[Tensor, "L H"]:

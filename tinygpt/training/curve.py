@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 W, H, LEFT, RIGHT, TOP, BOTTOM = 640, 260, 52, 128, 34, 40
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
+
+Point = tuple[float, float]
 
 
 def loss_curve(
@@ -28,14 +30,8 @@ def loss_curve(
         total: steps in all, so that the axis does not jump; None fits the data.
     """
     measured, ruler = measured or {}, ruler or {}
-    last = max(total or 0, len(losses), 2) - 1
-    values = [
-        v
-        for v in (*losses, *ruler.values(), *(v for c in measured.values() for _, v in c))
-        if math.isfinite(v)
-    ]
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    low, high = min(low, 0.0) if low < 0.3 * high else low * 0.95, high * 1.02 or 1.0
+    last = max(total or 0, len(losses), 2)
+    low, high = _range([*losses, *ruler.values(), *(v for curve in measured.values() for _, v in curve)])
 
     def x(step: float) -> float:
         return LEFT + (W - LEFT - RIGHT) * step / last
@@ -43,86 +39,73 @@ def loss_curve(
     def y(value: float) -> float:
         return TOP + (H - TOP - BOTTOM) * (high - value) / (high - low)
 
-    parts = [
-        _frame(title),
-        *(_tick_y(v, y(v)) for v in _ticks(low, high)),
-        *(_tick_x(s, x(s)) for s in _ticks(0, last)),
-    ]
+    def line(points: Sequence[Point], colour: str, width: float, opacity: float = 1.0) -> str:
+        path = " ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in points if math.isfinite(v))
+        style = f'stroke="{colour}" stroke-width="{width}" opacity="{opacity}"'
+        return f'<polyline points="{path}" fill="none" {style}/>'
+
+    parts = [_frame(title)]
+    parts += [_text(LEFT - 6, y(v) + 4, f"{v:g}", anchor="end") for v in _ticks(low, high)]
+    parts += [_text(x(s), H - BOTTOM + 16, f"{s:g}", anchor="middle") for s in _ticks(0, last)]
     parts += _ruler_lines(ruler, y)
-    parts.append(_line([(x(i), y(v)) for i, v in _thinned(losses)], GREY, 1, opacity=0.35))
-    parts.append(_line([(x(i), y(v)) for i, v in _thinned(_smooth(losses))], BLUE, 2.5))
-    for points in measured.values():
-        parts.append(_line([(x(s), y(v)) for s, v in points], ORANGE, 2.5, dots=True))
+    parts.append(line(_thinned(losses), GREY, 1, opacity=0.35))
+    parts.append(line(_thinned(_smooth(losses)), BLUE, 2.5))
+    parts += [line(points, ORANGE, 2.5) for points in measured.values()]
     parts.append(_legend(["loss", *measured]))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" height="{H}" role="img">'
-        + (f"<title>{escape(title)}</title>" + "".join(parts) + "</svg>")
-    )
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" height="{H}" role="img"'
+    return f'{svg} font-family="system-ui, sans-serif" font-size="12">{"".join(parts)}</svg>'
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Lowest and highest value to draw; from 0 where the lowest is near it."""
+    values = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
+    low, high = min(values), max(values)
+    low = min(low, 0.0) if low < 0.3 * high else 0.95 * low
+    return low, max(1.02 * high, low + 1e-6)
 
 
 def _frame(title: str) -> str:
     bottom, right = H - BOTTOM, W - RIGHT
+    middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
     return (
-        f'<rect width="{W}" height="{H}" fill="white"/>'
-        f'<g font-family="system-ui, sans-serif" font-size="13" fill="#222">'
-        f'<text x="{LEFT}" y="20" font-weight="600">{escape(title)}</text>'
+        f'<title>{escape(title)}</title><rect width="{W}" height="{H}" fill="white"/>'
+        f'<text x="{LEFT}" y="20" font-size="13" font-weight="600">{escape(title)}</text>'
         f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#222"/>'
-        f'<text x="{(LEFT + right) / 2}" y="{H - 6}" text-anchor="middle">step</text>'
-        f'<text transform="translate(13 {(TOP + bottom) / 2}) rotate(-90)" text-anchor="middle">loss (nats)</text></g>'
+        + _text(middle_x, H - 6, "step", anchor="middle")
+        + f'<text transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle">loss (nats)</text>'
     )
 
 
-def _tick_x(step: float, at: float) -> str:
-    return f'<text x="{at:.1f}" y="{H - BOTTOM + 16}" font-family="sans-serif" font-size="12" text-anchor="middle">{step:g}</text>'
-
-
-def _tick_y(value: float, at: float) -> str:
-    return f'<text x="{LEFT - 6}" y="{at + 4:.1f}" font-family="sans-serif" font-size="12" text-anchor="end">{value:g}</text>'
+def _text(x: float, y: float, text: str, *, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers between low and high, about five of them."""
     rough = (high - low) / 5
     unit = 10 ** math.floor(math.log10(rough))
-    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough)
-    first = math.ceil(low / step - 1e-9)
-    return [round(step * i, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(step * i, 10) for i in range(first, last + 1)]
 
 
-def _ruler_lines(ruler: Mapping[str, float], y: object) -> list[str]:
+def _ruler_lines(ruler: Mapping[str, float], y: Callable[[float], float]) -> list[str]:
     """Dashed lines with names at their right; names that would overlap are pushed apart."""
     placed, parts = -math.inf, []
     for name, value in sorted(ruler.items(), key=lambda item: -item[1]):
-        at = y(value)
-        placed = max(at + 4, placed + 13)
-        parts.append(
-            f'<path d="M{LEFT} {at:.1f}H{W - RIGHT}" stroke="{GREY}" stroke-dasharray="5 4"/>'
-            f'<text x="{W - RIGHT + 5}" y="{placed:.1f}" font-family="sans-serif" font-size="12" fill="#444">'
-            f"{escape(name)} {value:.2f}</text>"
-        )
+        placed = max(y(value) + 4, placed + 13)
+        parts.append(f'<path d="M{LEFT} {y(value):.1f}H{W - RIGHT}" stroke="{GREY}" stroke-dasharray="5 4"/>')
+        parts.append(_text(W - RIGHT + 5, placed, f"{name} {value:.2f}"))
     return parts
 
 
-def _line(
-    points: list[tuple[float, float]], colour: str, width: float, *, opacity: float = 1, dots: bool = False
-) -> str:
-    points = [(a, b) for a, b in points if math.isfinite(b)]
-    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-    line = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}" opacity="{opacity}"/>'
-    return line + "".join(
-        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points if dots
-    )
-
-
-def _legend(names: list[str]) -> str:
-    text, at = [], LEFT + 12
-    for name, colour in zip(names, (BLUE, *[ORANGE] * len(names)), strict=False):
-        text.append(f'<path d="M{at} {TOP + 4}h18" stroke="{colour}" stroke-width="3"/>')
-        text.append(
-            f'<text x="{at + 23}" y="{TOP + 8}" font-family="sans-serif" font-size="12">{escape(name)}</text>'
-        )
-        at += 40 + 7 * len(name)
-    return "".join(text)
+def _legend(names: Sequence[str]) -> str:
+    parts, x = [], LEFT + 12
+    for i, name in enumerate(names):
+        parts.append(f'<path d="M{x} {TOP + 4}h18" stroke="{ORANGE if i else BLUE}" stroke-width="3"/>')
+        parts.append(_text(x + 23, TOP + 8, name))
+        x += 40 + 7 * len(name)
+    return "".join(parts)
 
 
 def _smooth(values: Sequence[float], keep: float = 0.9) -> list[float]:
@@ -134,8 +117,8 @@ def _smooth(values: Sequence[float], keep: float = 0.9) -> list[float]:
     return out
 
 
-def _thinned(values: Sequence[float], most: int = 300) -> list[tuple[int, float]]:
-    """At most `most` + 1 of the points, the last one among them."""
+def _thinned(values: Sequence[float], most: int = 300) -> list[Point]:
+    """(step, value) of at most `most` + 1 of the values, the last one among them; steps count from 1."""
     stride = max(1, math.ceil(len(values) / most))
-    kept = [(i, values[i]) for i in range(0, len(values), stride)]
-    return [*kept, (len(values) - 1, values[-1])] if values else []
+    kept = [(i + 1, values[i]) for i in range(0, len(values), stride)]
+    return [*kept, (len(values), values[-1])] if values else []

@@ -48,6 +48,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     tokenizer: Tokenizer | None = None,
+    info: Mapping[str, Any] | None = None,
     stop: threading.Event | None = None,
     progress: bool = True,
     **changes: Any,
@@ -70,7 +71,7 @@ def fit(
         resume: go on from `checkpoint` if it exists. On a CPU the losses are those of a run that was
             never stopped, bit for bit.
         overwrite: replace an existing `checkpoint`.
-        tokenizer: saved with the checkpoint.
+        tokenizer, info: saved with the checkpoint; `info` is anything that JSON can hold.
         stop: set it from another thread to end the run.
         progress: show a bar (terminal) or a live curve (notebook).
         **changes: fields of `TrainConfig`.
@@ -92,7 +93,12 @@ def fit(
         run = _continued(checkpoint, state, run, resume, overwrite)
     source = _skipped(batches, state.step * config.accumulate)
     stop, measure = stop or threading.Event(), measure or {}
-    keep = {"tokenizer": tokenizer, "config": config}
+    info = {**(info or {}), "train_config": asdict(config)}
+
+    def write() -> None:
+        if checkpoint is not None:
+            save(checkpoint, model, tokenizer=tokenizer, state=state, info={**info, "run": run.to_dict()})
+
     display = progress_for(run, progress)
     try:
         with _interrupts(stop):
@@ -103,16 +109,15 @@ def fit(
                 done = state.step == config.steps
                 if measure and (done or state.step % every == 0):
                     _take(run, model, measure)
-                if checkpoint is not None and (done or state.step % every == 0):
-                    _write(checkpoint, state, run, **keep)
+                if state.step % every == 0 and not done:
+                    write()
                 display.update(run)
                 if stop.is_set() and not done:
                     run.interrupted = True
                     break
     finally:
         display.close(run)
-        if checkpoint is not None and run.steps:
-            _write(checkpoint, state, run, **keep)
+        write()
     model.eval()
     return run
 
@@ -126,7 +131,7 @@ def mean_loss(
     *,
     precision: str = "fp32",
 ) -> float:
-    """Returns the mean loss over the first `n` batches, in evaluation mode; nats per token for a language model.
+    """Returns the mean loss over the first `n` batches, in nats per token for a language model.
 
     Args:
         model: left in the mode it was in.
@@ -158,7 +163,8 @@ def _continued(
         return earlier
     if not overwrite:
         raise FileExistsError(
-            f"{path} exists. Pass resume=True to go on from it, overwrite=True to replace it, or another path."
+            f"{path} exists. Pass resume=True to go on from it, overwrite=True to replace it, "
+            "or another path."
         )
     return run
 
@@ -174,18 +180,6 @@ def _take(run: Run, model: nn.Module, measure: Mapping[str, Measurement]) -> Non
     with torch.no_grad():
         for name, function in measure.items():
             run.measured.setdefault(name, []).append((len(run.steps), float(function(model))))
-
-
-def _write(
-    path: str | os.PathLike[str],
-    state: TrainState,
-    run: Run,
-    *,
-    tokenizer: Tokenizer | None,
-    config: TrainConfig,
-) -> None:
-    info = {"run": run.to_dict(), "train_config": asdict(config)}
-    save(path, state.model, tokenizer=tokenizer, state=state, info=info)
 
 
 @contextmanager

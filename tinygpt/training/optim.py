@@ -34,7 +34,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
     It rises linearly for `warmup` steps, then
     "cosine": falls along half a cosine to `final_lr · lr` at the last step (Loshchilov & Hutter 2017);
-    "wsd" (warmup, stable, decay): stays, and falls linearly over the last `decay` of all steps (Hu et al. 2024);
+    "wsd" (warmup, stable, decay): stays, and falls linearly over the last `decay` of all steps
+    (Hu et al. 2024);
     "constant": stays.
 
     Example:

@@ -1,0 +1,39 @@
+"""Finds the command and runs it; a command's code is imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "train": "train a model and its tokenizer on text",
+    "sample": "continue a prompt with a trained model",
+    "doctor": "check this machine, with a remedy for what is wrong",
+    "lab": "open the course in JupyterLab",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs `tinygpt …` and returns its exit code: 0 done, 1 failed, 2 not understood, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="tinygpt", description=__doc__, epilog=_listing(), add_help=True)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = "A small language model: train it, look inside it, understand it."
+    parser.add_argument("command", choices=COMMANDS, metavar="command", help=", ".join(COMMANDS))
+    if not argv:
+        parser.print_help()
+        return 2
+    command = parser.parse_args(argv[:1]).command
+    try:
+        return import_module(f"tinygpt.cli.{command}").run(argv[1:])
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"tinygpt {command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _listing() -> str:
+    lines = [f"  {name:<8} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["commands (each has --help):", *lines])
