@@ -41,3 +41,11 @@ def test_pick(name, steps):
 def test_a_budget_is_a_value():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Budget("ci", torch.device("cpu")).name = "gpu"
+
+
+@pytest.mark.parametrize(("cpus", "asked", "threads"), [(1, "", 1), (2, "", 1), (8, "", 4), (2, "2", 2)])
+def test_half_of_the_cpus_are_left_to_the_page(monkeypatch, cpus, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr("tinygpt.runtime.budget.usable_cpus", lambda: cpus)
+    Budget.detect()
+    assert torch.get_num_threads() == threads
