@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -91,8 +90,9 @@ class GPT(nn.Module):
         >>> model(torch.tensor([[1, 2, 3]])).shape
         torch.Size([1, 3, 16])
 
-    Source: Radford et al. 2019, section 2.3: pre-norm blocks; weights from N(0, 0.02²), those that
-    write into the residual stream divided by √(number of writes).
+    Source: Radford et al. 2019, section 2.3: pre-norm blocks, tables from N(0, 0.02²), and matrices that
+    write into the residual stream divided by √(number of writes). The other matrices are drawn from
+    N(0, 1/inputs), which at widths of a few hundred learns faster than GPT-2's 0.02².
     """
 
     def __init__(self, config: GPTConfig, *, seed: int | None = None) -> None:
@@ -157,9 +157,12 @@ class GPT(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
+            elif name.startswith(("embed", "position", "head")):
+                parameter.normal_(0.0, 0.02, generator=generator)
             elif parameter.ndim == 2:
-                writer = name.endswith(("attn.out.weight", "mlp.down.weight"))
-                parameter.normal_(0.0, 0.02 / math.sqrt(writes) if writer else 0.02, generator=generator)
+                std = parameter.shape[1] ** -0.5
+                std *= writes**-0.5 if name.endswith(("attn.out.weight", "mlp.down.weight")) else 1.0
+                parameter.normal_(0.0, std, generator=generator)
 
     @property
     def device(self) -> torch.device:

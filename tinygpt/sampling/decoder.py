@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Affine(NamedTuple):
-    """`x @ weight + bias`; the weight is in × out and contiguous, which a matrix–vector product reads fastest."""
+    """`x @ weight + bias`; the weight is in × out and contiguous, as one row times it is fastest."""
 
     weight: Tensor
     bias: Tensor | None
