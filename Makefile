@@ -3,16 +3,17 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help lab test lint notebooks clean
+.PHONY: help lab test lint notebooks exercises clean
 
 help:
 	@echo "make lab        open the course in JupyterLab"
 	@echo "make test       run every test"
 	@echo "make lint       ruff check and format check, notebooks included"
 	@echo "make notebooks  run the chapters top to bottom and write clean outputs back"
+	@echo "make exercises  make the student's notebooks from solutions/"
 	@echo "make clean      remove .venv and caches"
 
-lab test lint notebooks:
+lab test lint notebooks exercises:
 	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) found. Install Python 3.10 to 3.13 from https://www.python.org/downloads/ and run: make $@"; exit 1; }
 	@$(PYTHON) tools/bootstrap.py $@ $(ARGS)
 

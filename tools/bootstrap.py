@@ -1,4 +1,4 @@
-"""Make the environment in .venv and run one of: lab, test, lint, notebooks.
+"""Make the environment in .venv and run one of: lab, test, lint, notebooks, exercises.
 
 Runs on the bare Python a machine happens to have: only the standard library, and syntax of Python 3.7,
 so that an old Python reaches the line that says it is too old.
@@ -33,13 +33,13 @@ class Stop(Exception):
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python tools/bootstrap.py", description=__doc__.split("\n")[0])
-    parser.add_argument("action", choices=["lab", "test", "lint", "notebooks", "env"])
+    parser.add_argument("action", choices=["lab", "test", "lint", "notebooks", "exercises", "env"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to the command")
     options = parser.parse_args(argv)
-    actions = {"lab": lab, "test": test, "lint": lint, "notebooks": notebooks, "env": lambda rest: 0}
+    actions = {"lab": lab, "test": test, "lint": lint, "notebooks": notebooks, "exercises": exercises}
     try:
         install("course" if options.action == "lab" else "test")
-        return actions[options.action](options.rest)
+        return actions.get(options.action, lambda rest: 0)(options.rest)
     except Stop as stop:
         print(f"\n{stop}", file=sys.stderr)
         return 1
@@ -180,6 +180,10 @@ def lint(rest: list[str]) -> int:
 
 def notebooks(rest: list[str]) -> int:
     return run([str(PYTHON), str(ROOT / "tools" / "notebooks.py"), *rest])
+
+
+def exercises(rest: list[str]) -> int:
+    return run([str(PYTHON), "-m", "tinygpt.grading.release", *rest])
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> int:
