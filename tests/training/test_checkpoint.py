@@ -96,6 +96,13 @@ def test_a_checkpoint_is_not_overwritten_by_accident(tmp_path: Path) -> None:
     fit(GPT(CONFIG), batches(), steps=1, checkpoint=path, overwrite=True, progress=False)
 
 
+def test_a_measurement_that_fails_before_the_first_step_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(ZeroDivisionError):
+        fit(GPT(CONFIG), batches(), checkpoint=path, measure={"x": lambda m: 1 / 0}, progress=False)
+    assert not path.exists()
+
+
 def test_a_crash_while_writing_leaves_the_earlier_file(tmp_path: Path, monkeypatch) -> None:
     path = save(tmp_path / "m.safetensors", GPT(CONFIG, seed=0))
     before = path.read_bytes()

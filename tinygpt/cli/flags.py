@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 PARSERS = {"int": int, "float": float, "str": str, "int | None": int}
@@ -20,10 +20,12 @@ def add_flags(
 ) -> None:
     """Adds one flag per field of a dataclass, with the help from its docstring's `Args`.
 
+    A flag that is not given leaves no trace in what is parsed: see `chosen`.
+
     Args:
         parser: gets a group named after the dataclass.
         config: a dataclass whose fields are int, float, str, bool or `int | None`.
-        defaults: other defaults than the dataclass has.
+        defaults: what the help says of a field's default, where it is not the dataclass's.
         choices: allowed texts per field.
         skip: fields without a flag.
     """
@@ -32,21 +34,27 @@ def add_flags(
     for field in fields(config):
         if field.name in skip:
             continue
-        default = {**_default(field), **(defaults or {})}.get(field.name)
-        flag, text = "--" + field.name.replace("_", "-"), texts.get(field.name, "").replace("%", "%%")
-        if field.type == "bool":
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
-        else:
-            text += f" (default: {default})"
-            allowed = (choices or {}).get(field.name)
-            group.add_argument(
-                flag, type=PARSERS[str(field.type)], default=default, choices=allowed, help=text
-            )
+        default = {field.name: field.default, **(defaults or {})}[field.name]
+        shown = "" if default is MISSING else f" (default: {default})"
+        kind: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if field.type != "bool":
+            kind = {"type": PARSERS[str(field.type)], "choices": (choices or {}).get(field.name)}
+        text = (texts.get(field.name, "") + shown).replace("%", "%%")
+        group.add_argument(flag(field.name), default=argparse.SUPPRESS, help=text, **kind)
 
 
-def chosen(config: type, values: argparse.Namespace, skip: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Returns the fields of `config` that were parsed, by name."""
-    return {field.name: getattr(values, field.name) for field in fields(config) if field.name not in skip}
+def chosen(config: type, values: argparse.Namespace) -> dict[str, Any]:
+    """Returns the fields of `config` that were given on the command line, by name.
+
+    Example:
+        >>> from tinygpt.training import TrainConfig
+        >>> parser = argparse.ArgumentParser()
+        >>> add_flags(parser, TrainConfig)
+        >>> chosen(TrainConfig, parser.parse_args(["--lr", "0.1", "--final-lr", "0"]))
+        {'lr': 0.1, 'final_lr': 0.0}
+    """
+    given = vars(values)
+    return {field.name: given[field.name] for field in fields(config) if field.name in given}
 
 
 def argument_texts(docstring: str) -> dict[str, str]:
@@ -77,5 +85,11 @@ def argument_texts(docstring: str) -> dict[str, str]:
     return texts
 
 
-def _default(field: Field[Any]) -> dict[str, Any]:
-    return {} if field.default is MISSING else {field.name: field.default}
+def flag(name: str) -> str:
+    """Returns the flag of a field.
+
+    Example:
+        >>> flag("n_layers")
+        '--n-layers'
+    """
+    return "--" + name.replace("_", "-")

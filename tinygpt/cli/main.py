@@ -17,9 +17,12 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Runs `tinygpt …` and returns its exit code: 0 done, 1 failed, 2 not understood, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="tinygpt", description=__doc__, epilog=_listing(), add_help=True)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = "A small language model: train it, look inside it, understand it."
+    parser = argparse.ArgumentParser(
+        prog="tinygpt",
+        description="A small language model: train it, look inside it, understand it.",
+        epilog=_listing(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="command", help=", ".join(COMMANDS))
     if not argv:
         parser.print_help()
@@ -29,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         return import_module(f"tinygpt.cli.{command}").run(argv[1:])
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         print(f"tinygpt {command}: {error}", file=sys.stderr)
         return 1
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from tinygpt import runtime, training
 from tinygpt.cli.flags import add_flags, chosen
+from tinygpt.models import GPT
 from tinygpt.sampling import Filter, greedy, min_p, stream, temperature, top_k, top_p
+from tinygpt.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,26 @@ def run(argv: list[str]) -> int:
     kept = training.load(values.model)
     if kept.tokenizer is None:
         raise ValueError(f"{values.model} holds no tokenizer, so text cannot be turned into its tokens.")
-    prompt, filters = kept.tokenizer.encode(options.prompt, allow_special=True), filters_of(options)
     for i in range(options.samples):
-        seed = None if options.seed < 0 else options.seed + i
-        steps = stream(kept.model, prompt, max_new_tokens=options.tokens, filters=filters, seed=seed)
-        print(options.prompt, end="", flush=True)
-        started, n = time.perf_counter(), 0
-        text = codecs.getincrementaldecoder("utf-8")("replace")
-        for n, step in enumerate(steps, start=1):
-            print(text.decode(kept.tokenizer.decode_bytes(step.tolist())), end="", flush=True)
+        started = time.perf_counter()
+        n = write(kept.model, kept.tokenizer, options, None if options.seed < 0 else options.seed + i)
         print(f"\n[{n} tokens, {n / (time.perf_counter() - started):,.0f} tokens/s]")
     return 0
+
+
+def write(model: GPT, tokenizer: Tokenizer, options: SampleOptions, seed: int | None) -> int:
+    """Prints the prompt and what follows, as it is drawn. Returns the number of tokens drawn."""
+    prompt, filters = tokenizer.encode(options.prompt, allow_special=True), filters_of(options)
+    steps = stream(model, prompt, max_new_tokens=options.tokens, filters=filters, seed=seed)
+    # A character may be spread over tokens; a model may also write bytes that are no character.
+    text = codecs.getincrementaldecoder("utf-8")("replace")
+    print(options.prompt, end="", flush=True)
+    count = 0
+    for step in steps:
+        print(text.decode(tokenizer.decode_bytes(step.tolist())), end="", flush=True)
+        count += 1
+    print(text.decode(b"", final=True), end="")
+    return count
 
 
 def filters_of(options: SampleOptions) -> list[Filter]:
@@ -68,8 +79,8 @@ def filters_of(options: SampleOptions) -> list[Filter]:
     filters = [temperature(options.temperature)]
     if options.top_k:
         filters.append(top_k(options.top_k))
-    if options.top_p < 1:
+    if options.top_p != 1:
         filters.append(top_p(options.top_p))
-    if options.min_p > 0:
+    if options.min_p != 0:
         filters.append(min_p(options.min_p))
     return filters

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from tinygpt import data, runtime, training
-from tinygpt.cli.flags import add_flags, chosen
+from tinygpt.cli.flags import add_flags, chosen, flag
 from tinygpt.models import GPT, GPTConfig
 from tinygpt.models.config import CHOICES as MODEL_CHOICES
 from tinygpt.tokenizers import Tokenizer, train_bpe
@@ -22,7 +22,9 @@ from tinygpt.training.loop import CHOICES as TRAIN_CHOICES
 
 END = "<|end|>"
 MODEL = {"n_layers": 4, "n_heads": 4, "d_model": 128, "context": 128}
-TRAINING = {"lr": 3e-3, "steps": None, "warmup": 100}
+TRAINING = {"lr": 3e-3, "warmup": 100}
+# A resumed run keeps every other option, because it is to end where the unbroken run would have.
+FREE_ON_RESUME = {"out", "resume", "overwrite", "steps"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,11 @@ class TrainOptions:
         vocab_size: tokens of the byte-pair encoding that is trained first.
         batch_size: sequences per batch.
         seed: of the weights and of the order of the data.
-        resume: go on from --out if it exists, with its tokenizer, shape and options.
+        resume: go on from --out if it exists, with its options; only --steps may be another, to train longer.
         overwrite: replace --out if it exists.
+
+    Raises:
+        ValueError: when they contradict each other or a number is out of range.
     """
 
     data: str = "documentation"
@@ -50,63 +55,131 @@ class TrainOptions:
     resume: bool = False
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        if self.resume and self.overwrite:
+            raise ValueError("--resume goes on from --out and --overwrite replaces it. Give one of them.")
+        if not self.minutes > 0:
+            raise ValueError(f"--minutes must be positive; got {self.minutes:g}.")
+
 
 @dataclass(frozen=True)
-class Prepared:
-    """Text as tokens, with what is needed to judge a loss on it."""
+class Text:
+    """Documents to train on and to validate on, and the same as tokens."""
 
+    documents: tuple[list[str], list[str]]
     tokenizer: Tokenizer
     train: np.ndarray
     val: np.ndarray
-    val_bytes: int
 
     def bits_per_byte(self, nats_per_token: float) -> float:
         """The validation loss as bits per byte, which models with other tokenizers can be compared by."""
-        return data.bits_per_byte(nats_per_token, len(self.val), self.val_bytes)
+        n_bytes = sum(len(document.encode()) for document in self.documents[1])
+        return data.bits_per_byte(nats_per_token, len(self.val), n_bytes)
+
+    def sha256(self) -> str:
+        """Equal for equal tokens."""
+        return hashlib.sha256(self.train.tobytes() + self.val.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run of training needs, new or resumed."""
+
+    options: TrainOptions
+    text: Text
+    model: GPT
+    config: TrainConfig
+
+    @property
+    def batches(self) -> data.Stream:
+        """What to train on, in the order that the seed gives."""
+        options, context = self.options, self.model.config.context
+        return data.batches(self.text.train, context, options.batch_size, seed=options.seed)
 
 
 def run(argv: list[str]) -> int:
     """Runs the command. Returns 0, or 130 when it was interrupted; what was learnt is saved in both cases."""
-    options, model_fields, train_fields = parse(argv)
-    out = Path(options.out)
-    if out.exists() and not (options.resume or options.overwrite):
-        raise FileExistsError(f"{out} exists. Use --resume to go on from it, --overwrite, or another --out.")
+    given = parse(argv)
+    options = TrainOptions(**chosen(TrainOptions, given))
+    exists = Path(options.out).exists()
+    if exists and not (options.resume or options.overwrite):
+        raise FileExistsError(
+            f"{options.out} exists. Use --resume to go on from it, --overwrite, or another --out."
+        )
     threads, device = runtime.use_threads(), runtime.best_device()
     print(f"device {device}, {threads} threads")
-    kept = training.load(out) if options.resume and out.exists() else None
-    if kept is not None:
-        options = replace(
-            options, **{k: v for k, v in kept.info["options"].items() if k in ("data", "batch_size", "seed")}
-        )
-    train_text, val_text = corpus(options.data)
-    prepared = prepare(train_text, val_text, options.vocab_size, kept and kept.tokenizer)
-    if kept is not None:
-        model, config = GPT(kept.model.config).to(device), TrainConfig(**kept.info["train_config"])
-    else:
-        shape = GPTConfig(vocab_size=prepared.tokenizer.vocab_size, **model_fields)
-        model = GPT(shape, seed=options.seed).to(device)
-        steps = train_fields.pop("steps")
-        config = TrainConfig(**train_fields)
-        batches = data.batches(prepared.train, shape.context, options.batch_size, seed=options.seed)
-        config = replace(config, steps=steps or steps_in(options.minutes, model, batches, config))
-    print(f"model {model.n_parameters:,} parameters, {config.steps:,} steps")
-    result = _fit(model, prepared, options, config)
-    _report(result, prepared, train_text, val_text, out)
+    job = resumed(options.out, given, device) if options.resume and exists else begun(given, device)
+    print(f"model {job.model.n_parameters:,} parameters, {job.config.steps:,} steps")
+    result = _fit(job)
+    _report(result, job)
     return 130 if result.interrupted else 0
 
 
-def parse(argv: list[str]) -> tuple[TrainOptions, dict, dict]:
-    """Returns the options, the fields of the model's config and those of the training config."""
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Returns what was given: fields of `TrainOptions`, `GPTConfig` and `TrainConfig`, and no others."""
     parser = argparse.ArgumentParser(prog="tinygpt train", description=__doc__)
     add_flags(parser, TrainOptions)
     add_flags(parser, GPTConfig, defaults=MODEL, choices=MODEL_CHOICES, skip=("vocab_size",))
-    add_flags(parser, TrainConfig, defaults=TRAINING, choices=TRAIN_CHOICES)
-    values = parser.parse_args(argv)
-    return (
-        TrainOptions(**chosen(TrainOptions, values)),
-        chosen(GPTConfig, values, skip=("vocab_size",)),
-        chosen(TrainConfig, values),
-    )
+    shown = {**TRAINING, "steps": "what fits into --minutes", "warmup": "100, or a tenth of a shorter run"}
+    add_flags(parser, TrainConfig, defaults=shown, choices=TRAIN_CHOICES)
+    return parser.parse_args(argv)
+
+
+def begun(given: argparse.Namespace, device: torch.device) -> Job:
+    """Returns a new run. What is wrong with the numbers is said before the text is read."""
+    options = TrainOptions(**chosen(TrainOptions, given))
+    shape = GPTConfig(**{**MODEL, **chosen(GPTConfig, given), "vocab_size": options.vocab_size})
+    chosen_training = chosen(TrainConfig, given)
+    config = TrainConfig(**{**TRAINING, **chosen_training})
+    text = read(options.data, options.vocab_size)
+    _check_length(text, shape.context)
+    model = GPT(replace(shape, vocab_size=text.tokenizer.vocab_size), seed=options.seed).to(device)
+    job = Job(options, text, model, config)
+    if "steps" not in chosen_training:
+        config = replace(config, steps=steps_in(options.minutes, job))
+    if "warmup" not in chosen_training:
+        config = replace(config, warmup=min(config.warmup, config.steps // 10))
+    return replace(job, config=config)
+
+
+def resumed(path: str, given: argparse.Namespace, device: torch.device) -> Job:
+    """Returns the run that `path` holds, to be gone on with.
+
+    Raises:
+        ValueError: when `path` holds no such run, or other options or another text are given than it had.
+    """
+    kept = training.load(path, device=device)
+    if kept.tokenizer is None or "text_sha256" not in kept.info:
+        raise ValueError(f"{path} was not written by `tinygpt train`, which therefore cannot go on from it.")
+    before = kept.info["train_config"] | asdict(kept.model.config) | kept.info["options"]
+    for name, value in vars(given).items():
+        if name not in FREE_ON_RESUME and value != before[name]:
+            raise ValueError(
+                f"{path} was begun with {flag(name)} {before[name]}; got {value}. Leave it out, or begin "
+                "anew with --overwrite or another --out. Only --steps may be another."
+            )
+    config, done = TrainConfig(**kept.info["train_config"]), len(kept.info["run"]["steps"])
+    config = replace(config, **chosen(TrainConfig, given))
+    if config.steps < done:
+        raise ValueError(f"{path} has made {done} steps; got --steps {config.steps}. Ask for more in all.")
+    print(f"{path}: {done:,} steps made" + ("; a larger --steps goes on" if config.steps == done else ""))
+    options = replace(TrainOptions(**kept.info["options"]), out=path, resume=True, overwrite=False)
+    text = read(options.data, options.vocab_size, kept.tokenizer)
+    if text.sha256() != kept.info["text_sha256"]:
+        raise ValueError(f"{options.data} is no longer the text that {path} was begun with. Use --overwrite.")
+    return Job(options, text, kept.model, config)
+
+
+def read(name: str, vocab_size: int, tokenizer: Tokenizer | None = None) -> Text:
+    """Returns a text as tokens, under a given tokenizer or one trained on what is to be trained on."""
+    documents = corpus(name)
+    started = time.perf_counter()
+    tokenizer = tokenizer or train_bpe(documents[0], vocab_size, special_tokens=[END])
+    end, size = tokenizer.special_tokens.get(END), tokenizer.vocab_size
+    train, val = (data.pack(map(tokenizer.encode, part), size, separator=end) for part in documents)
+    seconds = time.perf_counter() - started
+    print(f"tokenizer {size:,} tokens; {len(train):,} tokens to train on ({seconds:.0f} s)")
+    return Text(documents, tokenizer, train, val)
 
 
 def corpus(name: str) -> tuple[list[str], list[str]]:
@@ -115,42 +188,36 @@ def corpus(name: str) -> tuple[list[str], list[str]]:
         found = data.documentation()
         print(found)
         return found.split()
-    text = data.tiny_shakespeare() if name == "shakespeare" else _read(Path(name))
+    text = data.tiny_shakespeare() if name == "shakespeare" else _read_file(Path(name))
     cut = int(0.9 * len(text))
     return [text[:cut]], [text[cut:]]
 
 
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(
             f'no file {path}. --data takes "documentation", "shakespeare" or a text file.'
         )
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 ({error}). Save it as UTF-8.") from None
 
 
-def prepare(
-    train: Sequence[str], val: Sequence[str], vocab_size: int, tokenizer: Tokenizer | None = None
-) -> Prepared:
-    """Returns both texts as tokens, under a given tokenizer or one trained on the first."""
-    started = time.perf_counter()
-    tokenizer = tokenizer or train_bpe(train, vocab_size, special_tokens=[END])
-    end = tokenizer.special_tokens.get(END)
-    packed = [
-        data.pack(map(tokenizer.encode, texts), tokenizer.vocab_size, separator=end) for texts in (train, val)
-    ]
-    val_bytes = sum(len(text.encode()) for text in val)
-    seconds = time.perf_counter() - started
-    print(
-        f"tokenizer {tokenizer.vocab_size:,} tokens; {len(packed[0]):,} tokens to train on ({seconds:.0f} s)"
-    )
-    return Prepared(tokenizer, *packed, val_bytes)
+def _check_length(text: Text, context: int) -> None:
+    least = max(100, context + 1)
+    for tokens, what in ((text.train, "to train on"), (text.val, "to validate on")):
+        if len(tokens) < least:
+            raise ValueError(
+                f"{len(tokens)} tokens {what} are too few; --context {context} needs {least}. "
+                "Take a longer text or a shorter --context."
+            )
 
 
-def steps_in(minutes: float, model: GPT, batches: data.Stream, config: TrainConfig) -> int:
+def steps_in(minutes: float, job: Job) -> int:
     """Returns how many steps this machine makes in some minutes, from the median of a few on a copy."""
-    trial = training.train_steps(
-        copy.deepcopy(model), batches, training.next_token_loss, replace(config, steps=12, lr=1e-9)
-    )
+    config = replace(job.config, steps=12)
+    trial = training.train_steps(copy.deepcopy(job.model), job.batches, training.next_token_loss, config)
     seconds = sorted(step.seconds for step in trial)[6]
     return max(10, int(0.95 * 60 * minutes / seconds))
 
@@ -158,8 +225,6 @@ def steps_in(minutes: float, model: GPT, batches: data.Stream, config: TrainConf
 def val_loss(model: torch.nn.Module, tokens: np.ndarray, context: int, most: int = 1 << 18) -> float:
     """Returns the mean loss on the validation tokens, or on the first `most` of them, in nats per token."""
     rows = min(len(tokens) - 1, most) // context
-    if rows == 0:
-        raise ValueError(f"validation needs more than context={context} tokens; there are {len(tokens)}.")
     ids = torch.as_tensor(tokens[: rows * context + 1].astype(np.int64))
     pairs = zip(ids[:-1].view(rows, context).split(32), ids[1:].view(rows, context).split(32), strict=True)
     batches = list(pairs)
@@ -168,34 +233,30 @@ def val_loss(model: torch.nn.Module, tokens: np.ndarray, context: int, most: int
     return sum(loss * n for loss, n in zip(losses, sizes, strict=True)) / rows
 
 
-def _fit(model: GPT, prepared: Prepared, options: TrainOptions, config: TrainConfig) -> training.Run:
-    context = model.config.context
-    every = max(10, config.steps // 10)
+def _fit(job: Job) -> training.Run:
+    text, context = job.text, job.model.config.context
     return training.fit(
-        model,
-        data.batches(prepared.train, context, options.batch_size, seed=options.seed),
-        config=config,
-        measure={"val loss": lambda m: val_loss(m, prepared.val, context, most=1 << 16)},
-        every=every,
-        ruler=data.rulers(prepared.train, prepared.val, prepared.tokenizer.vocab_size),
-        checkpoint=options.out,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        tokenizer=prepared.tokenizer,
-        info={"options": asdict(options)},
+        job.model,
+        job.batches,
+        config=job.config,
+        measure={"val loss": lambda m: val_loss(m, text.val, context, most=1 << 16)},
+        every=max(10, job.config.steps // 10),
+        ruler=data.rulers(text.train, text.val, text.tokenizer.vocab_size),
+        checkpoint=job.options.out,
+        resume=job.options.resume,
+        overwrite=job.options.overwrite,
+        tokenizer=text.tokenizer,
+        info={"options": asdict(job.options), "text_sha256": text.sha256()},
     )
 
 
-def _report(
-    result: training.Run, prepared: Prepared, train: Sequence[str], val: Sequence[str], out: Path
-) -> None:
-    model = training.load(out).model
-    loss = val_loss(model, prepared.val, model.config.context)
-    print(f"{result.headline()}")
-    print(f"validation loss {loss:.3f} nats per token = {prepared.bits_per_byte(loss):.3f} bits per byte")
-    counted = data.character_rulers("\n".join(train), "\n".join(val))
+def _report(result: training.Run, job: Job) -> None:
+    out, text = job.options.out, job.text
+    loss = val_loss(job.model, text.val, job.model.config.context)
+    print(result.headline())
+    print(f"validation loss {loss:.3f} nats per token = {text.bits_per_byte(loss):.3f} bits per byte")
+    counted = data.character_rulers(*("\n".join(part) for part in text.documents))
     rows = "  ".join(f"{name} {bits:.2f}" for name, bits in counted.items())
     print(f"characters counted, bits per byte: {rows}")
-    print(
-        f"saved {out} ({out.stat().st_size / 1e6:.1f} MB). Try: tinygpt sample {out} --prompt 'Returns the'"
-    )
+    size = Path(out).stat().st_size / 1e6
+    print(f'saved {out} ({size:.1f} MB). Try: tinygpt sample {out} --prompt "Returns the"')

@@ -96,7 +96,7 @@ def fit(
     info = {**(info or {}), "train_config": asdict(config)}
 
     def write() -> None:
-        if checkpoint is not None:
+        if checkpoint is not None and run.steps:  # a first measurement that fails leaves no file behind
             save(checkpoint, model, tokenizer=tokenizer, state=state, info={**info, "run": run.to_dict()})
 
     display = progress_for(run, progress)
