@@ -39,18 +39,19 @@ def temperature(t: float) -> Filter:
 
 
 def greedy() -> Filter:
-    """Keeps the likeliest token alone; of equal ones the first.
+    """Keeps the likeliest token alone; of equal ones the first. `generate` then has nothing to draw.
 
     Example:
         >>> greedy()(torch.tensor([1.0, 3.0, 3.0]))
         tensor([-inf, 3., -inf])
     """
-
-    def keep_best(logits: Tensor) -> Tensor:
-        best = logits.argmax(dim=-1, keepdim=True)
-        return torch.full_like(logits, -math.inf).scatter(-1, best, logits.gather(-1, best))
-
     return keep_best
+
+
+def keep_best(logits: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch V"]:
+    """What `greedy()` returns: it takes no parameters, so there is only one."""
+    best = logits.argmax(dim=-1, keepdim=True)
+    return torch.full_like(logits, -math.inf).scatter(-1, best, logits.gather(-1, best))
 
 
 def top_k(k: int) -> Filter:

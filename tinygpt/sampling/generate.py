@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, taps
 from tinygpt.models.norms import RMSNorm
 from tinygpt.sampling.decoder import Decoder
-from tinygpt.sampling.filters import Filter, apply
+from tinygpt.sampling.filters import Filter, apply, keep_best
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -51,7 +51,7 @@ def _stream(
     read = _reader(model, len(rows), min(model.config.context, rows.shape[1] + n))
     logits = read(rows)
     for i in range(n):
-        token = pick(apply(filters, logits), generator)
+        token = _choose(logits, filters, generator)
         if stop:
             token = torch.where(finished, ends[0], token)
             finished |= torch.isin(token, ends)
@@ -102,6 +102,12 @@ def generate(
     out = torch.cat([rows, *(token[:, None] for token in new)], dim=1)
     single = not (isinstance(prompt, Tensor) and prompt.ndim == 2)
     return out[0] if single else out
+
+
+def _choose(logits: Tensor, filters: tuple[Filter, ...], generator: torch.Generator | None) -> Tensor:
+    if filters and filters[-1] is keep_best:  # one token is left: no softmax and no draw
+        return apply(filters[:-1], logits).argmax(dim=-1)
+    return pick(apply(filters, logits), generator)
 
 
 def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:
