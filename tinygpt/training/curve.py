@@ -61,7 +61,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     values = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(values), max(values)
     low = min(low, 0.0) if low < 0.3 * high else 0.95 * low
-    return low, max(1.02 * high, low + 1e-6)
+    return low, max(high + 0.02 * abs(high), low + 1e-6)
 
 
 def _frame(title: str) -> str:
@@ -109,16 +109,17 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _smooth(values: Sequence[float], keep: float = 0.9) -> list[float]:
-    """Exponential moving average, corrected for its start as in Adam."""
+    """Exponential moving average, corrected for its start as in Adam; what is not finite is left out."""
     out, mean, weight = [], 0.0, 0.0
     for value in values:
-        mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
-        out.append(mean / weight)
+        if math.isfinite(value):
+            mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
+        out.append(mean / weight if math.isfinite(value) else math.nan)
     return out
 
 
 def _thinned(values: Sequence[float], most: int = 300) -> list[Point]:
-    """(step, value) of at most `most` + 1 of the values, the last one among them; steps count from 1."""
+    """(step, value) of at most `most` + 1 values, the last one among them; steps count from 1."""
     stride = max(1, math.ceil(len(values) / most))
-    kept = [(i + 1, values[i]) for i in range(0, len(values), stride)]
-    return [*kept, (len(values), values[-1])] if values else []
+    kept = [*range(0, len(values) - 1, stride), len(values) - 1] if values else []
+    return [(i + 1, values[i]) for i in kept]
