@@ -42,7 +42,6 @@ class Terminal:
         self.bar.update(len(run.steps) - self.bar.n)
 
     def close(self, run: Run) -> None:
-        self.update(run)
         self.bar.close()
 
 
