@@ -12,8 +12,6 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-# Draws its tokens without a seed, so that it shows 2.7 or 2.8.
-UNSEEDED = {"tinygpt.training.losses.next_token_loss"}
 
 
 def examples() -> Iterator:
@@ -25,8 +23,7 @@ def examples() -> Iterator:
                 docstring = ast.get_docstring(node) or ""
                 if ">>>" in docstring:
                     name = f"{module}.{getattr(node, 'name', '')}".rstrip(".")
-                    marks = [pytest.mark.xfail(strict=False)] if name in UNSEEDED else []
-                    yield pytest.param(module, docstring, getattr(node, "lineno", 1), id=name, marks=marks)
+                    yield pytest.param(module, docstring, getattr(node, "lineno", 1), id=name)
 
 
 @pytest.mark.parametrize(("module", "docstring", "line"), list(examples()))

@@ -60,6 +60,21 @@ def test_bytes_that_are_no_character_are_shown_as_such(
     assert continuations(capsys.readouterr().out) == ["x" + shown]
 
 
+def test_a_special_token_ends_the_text_and_is_not_printed(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end, asked = TOKENIZER.special_tokens["<|end|>"], []
+
+    def stream(model, prompt, *, stop, **options):
+        asked.extend(stop)
+        return (torch.tensor([i]) for i in [*b"cat", end])
+
+    monkeypatch.setattr(sample, "stream", stream)
+    assert main(["sample", path, "--prompt", "a "]) == 0
+    assert continuations(capsys.readouterr().out) == ["a cat"]
+    assert asked == [end]
+
+
 def test_a_special_token_in_the_prompt_counts_as_such(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = drawn(monkeypatch, [])
     assert main(["sample", path, "--prompt", "a<|end|>"]) == 0

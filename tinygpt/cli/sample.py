@@ -20,7 +20,7 @@ class SampleOptions:
 
     Args:
         prompt: text to continue; special tokens in it count as such.
-        tokens: how many tokens to add at most.
+        tokens: how many tokens to add at most; a special token, which ends a document, ends it earlier.
         temperature: below 1 sharpens, above 1 flattens; 0 always takes the likeliest token.
         top_k: keep the k likeliest tokens; 0 keeps all.
         top_p: keep the fewest likeliest tokens that reach this probability together; 1 keeps all.
@@ -60,13 +60,15 @@ def run(argv: list[str]) -> int:
 def write(model: GPT, tokenizer: Tokenizer, options: SampleOptions, seed: int | None) -> int:
     """Prints the prompt and what follows, as it is drawn. Returns the number of tokens drawn."""
     prompt, filters = tokenizer.encode(options.prompt, allow_special=True), filters_of(options)
-    steps = stream(model, prompt, max_new_tokens=options.tokens, filters=filters, seed=seed)
+    ends = tokenizer.special_tokens.values()
+    steps = stream(model, prompt, max_new_tokens=options.tokens, filters=filters, seed=seed, stop=ends)
     # A character may be spread over tokens; a model may also write bytes that are no character.
     text = codecs.getincrementaldecoder("utf-8")("replace")
     print(options.prompt, end="", flush=True)
     count = 0
     for step in steps:
-        print(text.decode(tokenizer.decode_bytes(step.tolist())), end="", flush=True)
+        if step.item() not in ends:
+            print(text.decode(tokenizer.decode_bytes(step.tolist())), end="", flush=True)
         count += 1
     print(text.decode(b"", final=True), end="")
     return count
