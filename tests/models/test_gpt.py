@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 
+import numpy as np
 import pytest
 import torch
 from tiny_models import SHAPE, VARIANTS, scrambled, tokens
 
 from tinygpt.interp import capture
-from tinygpt.models import GPT, GPTConfig, KVCache, cost, from_hf_gpt2, gpt2_shape, taps
+from tinygpt.models import GPT, GPTConfig, KVCache, attention, cost, from_hf_gpt2, gpt2_shape, taps
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "gelu"])
@@ -41,6 +43,16 @@ def test_from_hf_gpt2_refuses_what_it_cannot_represent() -> None:
     config = transformers.GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1, activation_function="relu")
     with pytest.raises(ValueError, match=r"activation must be one of .*got 'relu'"):
         from_hf_gpt2(transformers.GPT2LMHeadModel(config))
+    config = transformers.GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1, layer_norm_epsilon=1e-3)
+    with pytest.raises(ValueError, match=r"layer_norm_epsilon must be 1e-5; got 0.001"):
+        from_hf_gpt2(transformers.GPT2LMHeadModel(config))
+
+
+def test_a_gpt2_with_a_head_of_its_own_keeps_its_embedding() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=1, tie_word_embeddings=False)
+    theirs, ids = transformers.GPT2LMHeadModel(config).eval(), torch.arange(11)[None]
+    torch.testing.assert_close(from_hf_gpt2(theirs)(ids), theirs(ids).logits, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=str)
@@ -118,6 +130,18 @@ def test_learned_positions_end_at_the_context() -> None:
         GPT(config)(tokens(config, length=17))
 
 
+def test_the_mask_is_made_only_for_a_kernel_that_needs_it(monkeypatch) -> None:
+    config, made = GPTConfig(**SHAPE), []
+    real = attention.causal_bias
+    monkeypatch.setattr(attention, "causal_bias", lambda *a: made.append(a) or real(*a))
+    model = GPT(config)
+    model(tokens(config))
+    assert not made
+    with capture(model, "*.pattern"):
+        model(tokens(config))
+    assert len(made) == 1, "once for all layers"
+
+
 def test_a_row_without_a_batch_is_explained() -> None:
     with pytest.raises(ValueError, match=r"B × T, got shape \(3,\).*tokens\[None\]"):
         GPT(GPTConfig(**SHAPE))(torch.tensor([1, 2, 3]))
@@ -139,9 +163,8 @@ def test_taps_add_nothing_to_the_state_dict() -> None:
 def test_the_seed_fixes_the_weights_and_leaves_the_global_generator_alone() -> None:
     config = GPTConfig(**SHAPE)
     before = torch.get_rng_state()
-    first = GPT(config, seed=3)
-    torch.set_rng_state(before)
-    second = GPT(config, seed=3)
+    first, second = GPT(config, seed=3), GPT(config, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not torch.equal(GPT(config, seed=4).embed.weight, first.embed.weight)
 
@@ -175,10 +198,24 @@ def test_cost_of_memory() -> None:
         (dict(n_kv_heads=3), r"n_kv_heads must divide n_heads=4; got 3. Try one of \[1, 2, 4\]"),
         (dict(position="sine"), "position must be one of .*'rope'.*got 'sine'"),
         (dict(n_layers=0), "n_layers must be a positive integer; got 0"),
-        (dict(d_ff=-1), "d_ff must be 0 .* or positive; got -1"),
+        (dict(d_ff=-1), "d_ff must be 0 .* or a positive integer; got -1"),
+        (dict(d_ff=85.3), "d_ff must be 0 .* or a positive integer; got 85.3"),
+        (dict(n_kv_heads=2.0), "n_kv_heads must be a positive integer; got 2.0"),
+        (dict(rope_base=0), "rope_base must be positive; got 0"),
         (dict(d_model=12), "must be even; got 3"),
     ],
 )
 def test_configs_that_cannot_be(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GPTConfig(**SHAPE | change)
+
+
+def test_numpys_integers_are_integers() -> None:
+    config = GPTConfig(**{name: np.int64(value) for name, value in SHAPE.items()}, n_kv_heads=np.int32(2))
+    assert config == GPTConfig(**SHAPE, n_kv_heads=2)
+    assert GPTConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_a_compiled_model_has_the_same_taps() -> None:
+    model = GPT(GPTConfig(**SHAPE))
+    assert taps(torch.compile(model, backend="eager")) == taps(model)

@@ -6,7 +6,7 @@ from tinygpt.models.config import GPTConfig, gpt2_shape
 from tinygpt.models.cost import Cost, cost
 from tinygpt.models.hf import from_hf_gpt2
 from tinygpt.models.positions import alibi_slopes, causal_bias, rope_angles, rotate
-from tinygpt.models.tap import Tap, taps
+from tinygpt.models.tap import Tap, taps, uncompiled
 from tinygpt.models.transformer import GPT, MLP, AttentionBlock, Block
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "rope_angles",
     "rotate",
     "taps",
+    "uncompiled",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,24 +15,41 @@ from tinygpt.models.positions import alibi_slopes, causal_bias, rope_angles, rot
 from tinygpt.models.tap import Tap
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from tinygpt.models.cache import KVCache
     from tinygpt.models.config import GPTConfig
 
 
-class Geometry(NamedTuple):
+@dataclass
+class Geometry:
     """What all layers of one forward pass share about positions.
 
     Attributes:
+        keys: positions of all tokens, the earlier and the new ones.
+        n_new: how many of them are new, and therefore queries.
         rotation: cos and sin for RoPE, or None.
-        bias: added to the scores, 1 or H × T × S: −inf in the future, ALiBi's penalty elsewhere.
-        plain: whether `bias` is nothing but the square causal mask, which fused kernels know by heart.
+        slopes: of ALiBi, or None.
     """
 
+    keys: Int[Tensor, " S"]
+    n_new: int
     rotation: tuple[Tensor, Tensor] | None
-    bias: Float[Tensor, "H T S"]
-    plain: bool
+    slopes: Float[Tensor, " H"] | None
+    _bias: Float[Tensor, "H T S"] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether `bias` is nothing but the square causal mask, which fused kernels know by heart."""
+        return self.slopes is None and self.n_new == len(self.keys)
+
+    @property
+    def bias(self) -> Float[Tensor, "H T S"]:
+        """Added to the scores: −inf in the future, ALiBi's penalty elsewhere. Made when first asked for."""
+        if self._bias is None:
+            queries = self.keys[len(self.keys) - self.n_new :]
+            self._bias = causal_bias(queries, self.keys, self.slopes)
+        return self._bias
 
 
 def geometry(config: GPTConfig, start: int, n_new: int, x: Tensor) -> Geometry:
@@ -40,7 +58,7 @@ def geometry(config: GPTConfig, start: int, n_new: int, x: Tensor) -> Geometry:
     rope, alibi = config.position == "rope", config.position == "alibi"
     slopes = alibi_slopes(config.n_heads).to(x.device) if alibi else None
     rotation = rope_angles(keys[start:], config.d_head, config.rope_base) if rope else None
-    return Geometry(rotation, causal_bias(keys[start:], keys, slopes), plain=not alibi and start == 0)
+    return Geometry(keys, n_new, rotation, slopes)
 
 
 class Attention(nn.Module):

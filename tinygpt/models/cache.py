@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class KVCache:
     """Holds the keys and values of every layer in memory that is allocated once.
 
+    Use it under `torch.no_grad()`: it is written in place, which a backward pass cannot go through.
+
     Args:
         config: shape of the model.
         batch_size: number of sequences, B.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "position": ("learned", "rope", "alibi", "none"),
@@ -54,16 +55,23 @@ class GPTConfig:
     rope_base: float = 10_000.0
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "n_layers", "n_heads", "d_model", "context"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        for name in ("vocab_size", "n_layers", "n_heads", "d_model", "context", "n_kv_heads", "d_ff"):
+            self._check_whole(name)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}.")
+        if not self.rope_base > 0:
+            raise ValueError(f"rope_base must be positive; got {self.rope_base}. 10000 is usual.")
         self._check_heads()
-        if self.d_ff is not None and self.d_ff < 0:
-            raise ValueError(f"d_ff must be 0 (attention only) or positive; got {self.d_ff}.")
+
+    def _check_whole(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is None and name in ("n_kv_heads", "d_ff"):
+            return
+        least, wanted = (0, "0 (attention only) or a") if name == "d_ff" else (1, "a")
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} must be {wanted} positive integer; got {value!r}.")
+        object.__setattr__(self, name, int(value))  # NumPy's integers too, which JSON cannot hold
 
     def _check_heads(self) -> None:
         D, H, G = self.d_model, self.n_heads, self.kv_heads
@@ -71,7 +79,7 @@ class GPTConfig:
             below, above = D // H * H, (D // H + 1) * H
             near = f"Try {below} or {above}." if below else f"Try {above}."
             raise ValueError(f"d_model must be divisible by n_heads; got {D} and {H}. {near}")
-        if G < 1 or H % G:
+        if H % G:
             options = [g for g in range(1, H + 1) if H % g == 0]
             raise ValueError(f"n_kv_heads must divide n_heads={H}; got {G}. Try one of {options}.")
         if self.position == "rope" and self.d_head % 2:

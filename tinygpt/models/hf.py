@@ -14,7 +14,7 @@ _ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu": "gelu"}
 
 
 def from_hf_gpt2(hf_model: Any) -> GPT:
-    """Returns a `GPT` that gives the same logits as a `transformers.GPT2LMHeadModel`.
+    """Returns a `GPT` in float32 on the CPU, with the logits of a `transformers.GPT2LMHeadModel`.
 
     Args:
         hf_model: the model, already loaded; `transformers` itself is not imported here.
@@ -32,6 +32,8 @@ def from_hf_gpt2(hf_model: Any) -> GPT:
         )
     if getattr(theirs, "scale_attn_by_inverse_layer_idx", False) or not theirs.scale_attn_weights:
         raise ValueError("scores must be scaled by 1/√d_head alone; this model scales them otherwise.")
+    if theirs.layer_norm_epsilon != 1e-5:
+        raise ValueError(f"layer_norm_epsilon must be 1e-5; got {theirs.layer_norm_epsilon}.")
     config = gpt2_shape(
         theirs.vocab_size,
         n_layers=theirs.n_layer,
@@ -40,8 +42,9 @@ def from_hf_gpt2(hf_model: Any) -> GPT:
         context=theirs.n_positions,
         d_ff=theirs.n_inner,
         activation=_ACTIVATIONS[theirs.activation_function],
+        tied=theirs.tie_word_embeddings,
     )
-    model = GPT(config)
+    model = GPT(config, seed=0)
     state = {key: value.detach() for key, value in hf_model.state_dict().items()}
     model.load_state_dict(_renamed(state, config.n_layers), strict=True)
     return model.eval()

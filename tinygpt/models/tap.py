@@ -18,8 +18,13 @@ class Tap(nn.Identity):
         return bool(self._forward_hooks)
 
 
+def uncompiled(model: nn.Module) -> nn.Module:
+    """Returns the model that `torch.compile` wrapped, or the model itself."""
+    return getattr(model, "_orig_mod", model)
+
+
 def taps(model: nn.Module) -> dict[str, Tap]:
-    """Returns the taps of `model` by name, in the order in which they were defined.
+    """Returns the taps of `model`, compiled or not, by name, in the order in which they were defined.
 
     Example:
         >>> from tinygpt.models import GPT, GPTConfig
@@ -27,7 +32,7 @@ def taps(model: nn.Module) -> dict[str, Tap]:
         ['blocks.0.attn.pattern']
     """
     found: dict[str, Tap] = {}
-    _collect(model, "", found)
+    _collect(uncompiled(model), "", found)
     return found
 
 

@@ -82,7 +82,8 @@ class GPT(nn.Module):
 
     Args:
         config: the shape.
-        seed: fixes the initial weights without touching PyTorch's global generator; None draws from it.
+        seed: fixes the initial weights, the same on every device, and leaves PyTorch's global generator
+            alone; None draws from it.
 
     Example:
         >>> from tinygpt.models import GPTConfig
@@ -98,6 +99,12 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig, *, seed: int | None = None) -> None:
         super().__init__()
         self.config = config
+        # PyTorch's layers draw weights of their own first; with a seed nobody must notice.
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            self._build(config)
+        self._initialise(seed)
+
+    def _build(self, config: GPTConfig) -> None:
         self.embed = nn.Embedding(config.vocab_size, config.d_model)
         if config.position == "learned":
             self.position = nn.Embedding(config.context, config.d_model)
@@ -108,7 +115,6 @@ class GPT(nn.Module):
         if config.tied:
             self.head.weight = self.embed.weight
         self.embedded, self.normed = Tap(), Tap()
-        self._initialise(seed)
 
     def forward(
         self, tokens: Int[Tensor, "*shape"], cache: KVCache | None = None, *, unembed: bool = True
@@ -152,17 +158,21 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, seed: int | None) -> None:
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        generator = None if seed is None else torch.Generator("cpu").manual_seed(seed)
+
+        def draw(parameter: Tensor, std: float) -> None:
+            parameter.copy_(torch.empty(parameter.shape, device="cpu").normal_(0.0, std, generator=generator))
+
         writes = self.config.n_layers * (2 if self.config.ff_width else 1)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
             elif name.startswith(("embed", "position", "head")):
-                parameter.normal_(0.0, 0.02, generator=generator)
+                draw(parameter, 0.02)
             elif parameter.ndim == 2:
                 std = parameter.shape[1] ** -0.5
                 std *= writes**-0.5 if name.endswith(("attn.out.weight", "mlp.down.weight")) else 1.0
-                parameter.normal_(0.0, std, generator=generator)
+                draw(parameter, std)
 
     @property
     def device(self) -> torch.device:
