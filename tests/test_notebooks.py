@@ -61,7 +61,7 @@ class Chapter:
 
     path: ClassVar[Path]
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def notebook(self) -> NotebookNode:
         return nbformat.read(self.path, as_version=4)
 
