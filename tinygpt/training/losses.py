@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tinygpt.models import GPT
+from tinygpt.models import GPT, uncompiled
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -32,12 +32,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         share = (counted / n_counted).to(hidden.dtype)[:, None]
         weighted, matrix = hidden * share, weight.to(hidden.dtype)
         grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
-        log_likelihood = hidden.new_empty(len(hidden), dtype=torch.float32)
-        parts, exact = _chunks(hidden, weight), hidden.dtype == torch.float32
+        parts, exact = _chunks(hidden, weight), hidden.dtype in (torch.float32, torch.float64)
         logits = hidden.new_empty(len(targets[parts[0]]), len(weight))
         wide = logits if exact else torch.empty_like(logits, dtype=torch.float32)
+        log_likelihood = wide.new_empty(len(hidden))
         for part in parts:
-            index = targets[part].clamp(min=0)[:, None]
+            index = targets[part].masked_fill(~counted[part], 0)[:, None]
             z = torch.mm(hidden[part], matrix.T, out=logits[: len(index)])
             p = z if exact else wide[: len(index)].copy_(z)
             # log p(target) = z_target − z_max + log p_max, so one exponential per logit serves all.
@@ -65,15 +65,21 @@ def _chunks(hidden: Tensor, weight: Tensor) -> list[slice]:
     return [slice(i, i + rows) for i in range(0, len(hidden), rows)]
 
 
+def _wide(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
 def linear_cross_entropy(
     hidden: Float[Tensor, "N D"], weight: Float[Tensor, "V D"], targets: Int[Tensor, " N"]
 ) -> Float[Tensor, ""]:
     """Returns the mean cross-entropy of `hidden @ weight.T`, in nats, without holding all logits at once.
 
+    Its gradient cannot be differentiated again; PyTorch refuses it ("once_differentiable").
+
     Args:
         hidden: what the head reads, one row per position.
         weight: the head's matrix.
-        targets: the right token of each row; −100 is not counted.
+        targets: the right token of each row; −100 is not counted. If none is counted, the loss is 0.
 
     Example:
         >>> h, w, y = torch.randn(5, 8), torch.randn(11, 8), torch.randint(11, (5,))
@@ -84,9 +90,7 @@ def linear_cross_entropy(
         return _LinearCrossEntropy.apply(hidden, weight, targets)
     matrix = weight.to(hidden.dtype)
     parts = [
-        F.cross_entropy(
-            (hidden[part] @ matrix.T).float(), targets[part], ignore_index=IGNORE, reduction="sum"
-        )
+        F.cross_entropy(_wide(hidden[part] @ matrix.T), targets[part], ignore_index=IGNORE, reduction="sum")
         for part in _chunks(hidden, weight)
     ]
     return torch.stack(parts).sum() / (targets != IGNORE).sum().clamp(min=1)
@@ -108,9 +112,9 @@ def next_token_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Float[Ten
         True
     """
     inputs, targets = batch
-    inner = getattr(model, "_orig_mod", model)
-    if type(inner) is not GPT or type(inner.head) is not nn.Linear:
-        return F.cross_entropy(model(inputs).flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE)
+    inner = uncompiled(model)
+    if type(inner) is not GPT or type(inner.head) is not nn.Linear or inner.head.bias is not None:
+        return F.cross_entropy(_wide(model(inputs).flatten(0, 1)), targets.flatten(), ignore_index=IGNORE)
     hidden = model(inputs, unembed=False).flatten(0, 1)
     kind = hidden.device.type
     if torch.is_autocast_enabled(kind):
