@@ -218,6 +218,7 @@ def test_unknown_options_list_the_known_ones() -> None:
     [
         (dict(steps=0), "steps must be at least 1; got 0"),
         (dict(lr=-1.0), "lr must be positive; got -1"),
+        (dict(warmup=-1), "warmup must be 0 or more; got -1"),
         (dict(decay=2.0), "decay must be between 0 and 1; got 2"),
         (dict(schedule="linear"), "schedule must be one of .*'wsd'.*got 'linear'"),
     ],
@@ -238,3 +239,91 @@ def test_second_derivatives_are_refused_rather_than_wrong() -> None:
     (slope,) = torch.autograd.grad(loss.square(), hidden, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         slope.sum().backward()
+
+
+def test_targets_that_are_no_token_are_refused_and_float64_stays_exact() -> None:
+    hidden, weight = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4)
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        linear_cross_entropy(hidden, weight, torch.tensor([0, -1, 4]))
+    exact, targets = hidden.detach().double().requires_grad_(), torch.tensor([0, 1, 4])
+    for h in (exact, exact.detach()):
+        got = linear_cross_entropy(h, weight.double(), targets)
+        torch.testing.assert_close(got, F.cross_entropy(h @ weight.double().T, targets), rtol=1e-12, atol=0)
+
+
+def test_a_head_with_a_bias_is_used_with_it() -> None:
+    model, ids = scrambled(GPTConfig(**SHAPE, tied=False)), tokens(CONFIG)
+    model.head = nn.Linear(32, 31)
+    inputs, targets = data.next_tokens(ids)
+    want = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+    torch.testing.assert_close(next_token_loss(model, (inputs, targets)), want)
+
+
+def test_gradients_left_over_are_not_trained_on() -> None:
+    clean, used = GPT(CONFIG, seed=0), GPT(CONFIG, seed=0)
+    (100 * next_token_loss(used, batches()[7])).backward()
+    steps = [fit(model, batches(), steps=1, progress=False).steps[0] for model in (clean, used)]
+    assert steps[0].grad_norm == steps[1].grad_norm
+
+
+def test_metrics_are_numbers_averaged_over_the_steps_batches(tmp_path) -> None:
+    def loss(model, batch):
+        value = next_token_loss(model, batch)
+        return value, {"loss": value, "one": 1}
+
+    path = tmp_path / "run.safetensors"
+    run = fit(GPT(CONFIG, seed=0), batches(), loss, steps=2, accumulate=3, checkpoint=path, progress=False)
+    assert [s.metrics["loss"] for s in run.steps] == pytest.approx(run.losses)
+    assert run.steps[0].metrics["one"] == 1.0
+
+
+def test_a_loss_without_a_gradient_is_explained() -> None:
+    with pytest.raises(ValueError, match=r"the loss must be a tensor.*got float.*no gradient"):
+        fit(GPT(CONFIG), batches(), lambda model, batch: 1.0, steps=1, progress=False)
+
+
+def test_a_mean_of_too_few_batches_is_refused() -> None:
+    with pytest.raises(ValueError, match="n=3 batches was asked for, and 1 came"):
+        mean_loss(GPT(CONFIG), [batches()[0]], 3)
+    with pytest.raises(ValueError, match="n=0"):
+        mean_loss(GPT(CONFIG), batches(), 0)
+
+
+def test_a_model_without_weights_has_a_loss_too() -> None:
+    class Uniform(nn.Module):
+        def forward(self, tokens):
+            return torch.zeros(*tokens.shape, 31)
+
+    assert mean_loss(Uniform(), batches(), 1) == pytest.approx(math.log(31))
+
+
+def test_a_stop_set_before_the_start_trains_nothing() -> None:
+    stop = threading.Event()
+    stop.set()
+    run = fit(GPT(CONFIG), batches(), steps=3, stop=stop, progress=False)
+    assert run.interrupted and not run.steps
+
+
+def test_ctrl_c_during_the_first_measurement_trains_nothing_and_leaves_the_callers_event_alone() -> None:
+    stop = threading.Event()
+
+    def measure(model: nn.Module) -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1.0
+
+    run = fit(GPT(CONFIG), batches(), steps=3, stop=stop, measure={"x": measure}, progress=False)
+    assert run.interrupted and not run.steps and run.measured["x"] == [(0, 1.0)]
+    assert not stop.is_set()
+
+
+def test_the_model_is_left_in_evaluation_mode_after_an_error_too() -> None:
+    model = GPT(CONFIG)
+    with pytest.raises(ValueError, match="ran out"):
+        fit(model, [], steps=1, progress=False)
+    assert not model.training
+
+
+@pytest.mark.parametrize("option", [{"resume": True}, {"overwrite": True}, {"every": 0}])
+def test_options_that_would_do_nothing_are_refused(option: dict) -> None:
+    with pytest.raises(ValueError, match=r"give checkpoint=path as well|every must be at least 1 step"):
+        fit(GPT(CONFIG), batches(), steps=1, progress=False, **option)

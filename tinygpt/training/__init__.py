@@ -2,9 +2,10 @@
 
 from tinygpt.training.checkpoint import Checkpoint, load, restore, save
 from tinygpt.training.fit import fit, mean_loss
-from tinygpt.training.loop import NonFiniteLoss, Step, TrainConfig, TrainState, autocast, train_steps
+from tinygpt.training.loop import NonFiniteLoss, Step, TrainConfig, TrainState, train_steps
 from tinygpt.training.losses import linear_cross_entropy, next_token_loss
 from tinygpt.training.optim import adamw, learning_rate
+from tinygpt.training.placement import autocast
 from tinygpt.training.run import Run
 
 __all__ = [

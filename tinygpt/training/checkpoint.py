@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, GPTConfig
+from tinygpt.models import GPT, GPTConfig, uncompiled
 from tinygpt.tokenizers import Tokenizer, from_json
 from tinygpt.training.loop import TrainState
 
@@ -31,7 +31,7 @@ class Checkpoint:
     Attributes:
         model: in evaluation mode.
         tokenizer: or None when none was saved.
-        info: the JSON of the header: `step`, `history`, `train_config` and whatever was given as `info`.
+        info: whatever was given as `info`; from `fit` also `train_config` and `run` (see `Run.from_dict`).
     """
 
     model: GPT
@@ -66,23 +66,48 @@ def save(
         >>> load(path).model.config == model.config
         True
     """
-    model = getattr(model, "_orig_mod", model)
-    if not isinstance(model, GPT):
-        raise ValueError(f"a checkpoint holds a tinygpt GPT; got {type(model).__name__}.")
-    tensors = {f"model.{name}": value for name, value in _unshared(model).items()}
-    header = {"format": FORMAT, "config": asdict(model.config), "info": info or {}}
-    if tokenizer is not None:
-        header["tokenizer"] = tokenizer.to_json()
+    about = describe(model, tokenizer, info, state)
+    tensors = {f"model.{name}": value for name, value in _unshared(uncompiled(model)).items()}
     if state is not None:
-        tensors |= _optimizer_tensors(state.optimizer) | _rng_tensors()
-        header["step"] = state.step
+        tensors |= _optimizer_tensors(state) | _rng_tensors()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(tensors, temporary, metadata={"tinygpt": json.dumps(header)})
-    os.replace(temporary, path)
+    try:
+        save_file(tensors, temporary, metadata={"tinygpt": about})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
+
+
+def describe(
+    model: nn.Module,
+    tokenizer: Tokenizer | None = None,
+    info: dict[str, Any] | None = None,
+    state: TrainState | None = None,
+) -> str:
+    """Returns what a checkpoint says beside its tensors, as JSON; the arguments are those of `save`.
+
+    Raises:
+        ValueError: when the model is no `GPT`, or `info` is nothing that JSON can hold.
+    """
+    model = uncompiled(model)
+    if not isinstance(model, GPT):
+        raise ValueError(f"a checkpoint holds a tinygpt GPT; got {type(model).__name__}.")
+    said = {"format": FORMAT, "config": asdict(model.config), "info": info or {}}
+    if tokenizer is not None:
+        said["tokenizer"] = tokenizer.to_json()
+    if state is not None:
+        said |= {"step": state.step, "batches": state.batches}
+    try:
+        return json.dumps(said)
+    except TypeError as error:
+        raise ValueError(
+            f"a checkpoint's info and training options must fit into JSON ({error}). "
+            "Convert NumPy's numbers with int() or float()."
+        ) from None
 
 
 def load(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> Checkpoint:
@@ -92,7 +117,7 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") ->
         FileNotFoundError, ValueError: when there is no such file, or it is no checkpoint of tinygpt.
     """
     tensors, header = _read(path)
-    model = GPT(GPTConfig(**header["config"])).to(device)
+    model = GPT(GPTConfig(**header["config"]), seed=0).to(device, tensors["model.embed.weight"].dtype)
     _load_weights(model, tensors)
     kept = header.get("tokenizer")
     tokenizer = from_json(kept) if kept else None
@@ -103,18 +128,18 @@ def restore(path: str | os.PathLike[str], state: TrainState) -> dict[str, Any]:
     """Puts a run back where it was: weights, moments, step and random generators. Returns its `info`.
 
     Raises:
-        ValueError: when the file holds no training state, or a model of another shape.
+        ValueError: when the file holds no training state, or a run of another model.
     """
     tensors, header = _read(path)
     if "step" not in header:
         raise ValueError(f"{path} holds a model but no training state, so it cannot be resumed. Use load().")
-    config = getattr(getattr(state.model, "_orig_mod", state.model), "config", None)
+    config = getattr(uncompiled(state.model), "config", None)
     if config != GPTConfig(**header["config"]):
         raise ValueError(f"{path} is a run of another shape: {header['config']}; this model is {config}.")
     _load_weights(state.model, tensors)
-    _load_optimizer(state.optimizer, tensors)
+    _load_optimizer(state, tensors)
     _load_rng(tensors)
-    state.step = header["step"]
+    state.step, state.batches = header["step"], header["batches"]
     return header["info"]
 
 
@@ -141,27 +166,34 @@ def _unshared(model: GPT) -> dict[str, Tensor]:
 
 def _load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    model = getattr(model, "_orig_mod", model)
+    model = uncompiled(model)
     if model.config.tied:
         weights["head.weight"] = weights["embed.weight"]
     model.load_state_dict(weights, strict=True)
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimizer_tensors(state: TrainState) -> dict[str, Tensor]:
     return {
-        f"optimizer.{index}.{name}": value
-        for index, values in optimizer.state_dict()["state"].items()
-        for name, value in values.items()
+        f"optimizer.{name}.{moment}": value
+        for name, parameter in uncompiled(state.model).named_parameters()
+        for moment, value in state.optimizer.state.get(parameter, {}).items()
     }
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    moments: dict[int, dict[str, Tensor]] = {}
+def _load_optimizer(state: TrainState, tensors: dict[str, Tensor]) -> None:
+    kept: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
-            _, index, name = key.split(".")
-            moments.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+            name, _, moment = key.removeprefix("optimizer.").rpartition(".")
+            kept.setdefault(name, {})[moment] = value
+    names = {parameter: name for name, parameter in uncompiled(state.model).named_parameters()}
+    groups = state.optimizer.param_groups
+    trained = [names[parameter] for group in groups for parameter in group["params"]]
+    if frozen := sorted(set(kept) - set(trained)):
+        raise ValueError(f"the checkpoint's run trained {frozen}, which are frozen now. Unfreeze them first.")
+    moments = {i: kept[name] for i, name in enumerate(trained) if name in kept}
+    packed = state.optimizer.state_dict()["param_groups"]
+    state.optimizer.load_state_dict({"state": moments, "param_groups": packed})
 
 
 def _rng_tensors() -> dict[str, Tensor]:

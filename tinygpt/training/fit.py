@@ -15,17 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from tinygpt.training.checkpoint import restore, save
-from tinygpt.training.loop import (
-    LossFn,
-    TrainConfig,
-    TrainState,
-    autocast,
-    to_device,
-    train_steps,
-    with_changes,
-)
+from tinygpt.training.checkpoint import describe, restore, save
+from tinygpt.training.loop import LossFn, TrainConfig, TrainState, loss_and_metrics, train_steps, with_changes
 from tinygpt.training.losses import next_token_loss
+from tinygpt.training.placement import autocast, device_of, to_device
 from tinygpt.training.progress import progress_for
 from tinygpt.training.run import Run
 
@@ -53,7 +46,7 @@ def fit(
     progress: bool = True,
     **changes: Any,
 ) -> Run:
-    """Trains the model in place and returns the `Run`.
+    """Trains the model in place, leaves it in evaluation mode, and returns the `Run`.
 
     Ctrl-C, a notebook's stop button and `stop` end it after the step in hand: the model keeps what it
     learnt, the checkpoint is written, and `run.interrupted` is True. A second Ctrl-C ends it at once.
@@ -68,11 +61,12 @@ def fit(
         every: steps between measurements, and between checkpoints.
         ruler: losses to compare with, name → nats; see `tinygpt.data.rulers`.
         checkpoint: file to write to; see `tinygpt.training.load`.
-        resume: go on from `checkpoint` if it exists. On a CPU the losses are those of a run that was
-            never stopped, bit for bit.
+        resume: go on from `checkpoint` if it exists. On a CPU, with the same options, the losses are
+            those of a run that was never stopped, bit for bit. Other options, such as more steps, count
+            from here on.
         overwrite: replace an existing `checkpoint`.
         tokenizer, info: saved with the checkpoint; `info` is anything that JSON can hold.
-        stop: set it from another thread to end the run.
+        stop: set it from another thread to end the run; Ctrl-C does not set it.
         progress: show a bar (terminal) or a live curve (notebook).
         **changes: fields of `TrainConfig`.
 
@@ -80,6 +74,7 @@ def fit(
         FileExistsError: when `checkpoint` exists and neither `resume` nor `overwrite` is given.
         NonFiniteLoss: naming the step; the checkpoint then holds the weights before it.
         TypeError: for an unknown option.
+        ValueError: before the first step, when the checkpoint could not be written or resumed.
 
     Example:
         >>> from tinygpt import data, models
@@ -88,37 +83,41 @@ def fit(
         False
     """
     config = with_changes(config or TrainConfig(), changes)
+    stop, measure = stop or threading.Event(), measure or {}
+    info = {**(info or {}), "train_config": asdict(config)}
+    if every < 1:
+        raise ValueError(f"every must be at least 1 step; got {every}.")
+    if checkpoint is None and (resume or overwrite):
+        raise ValueError("resume and overwrite are about a checkpoint; give checkpoint=path as well.")
+    if checkpoint is not None:
+        describe(model, tokenizer, info)  # what cannot be saved is refused now, not after the training
     state, run = TrainState.start(model, config), Run(total=config.steps, ruler=dict(ruler or {}))
     if checkpoint is not None and Path(checkpoint).exists():
         run = _continued(checkpoint, state, run, resume, overwrite)
-    source = _skipped(batches, state.step * config.accumulate)
-    stop, measure = stop or threading.Event(), measure or {}
-    info = {**(info or {}), "train_config": asdict(config)}
+    steps = train_steps(model, _skipped(batches, state.batches), loss_fn, config, state=state)
 
     def write() -> None:
         if checkpoint is not None and run.steps:  # a first measurement that fails leaves no file behind
             save(checkpoint, model, tokenizer=tokenizer, state=state, info={**info, "run": run.to_dict()})
 
     display = progress_for(run, progress)
-    try:
-        with _interrupts(stop):
+    with _interrupts() as interrupted:
+        try:
             if state.step == 0:
                 _take(run, model, measure)
-            for step in train_steps(model, source, loss_fn, config, state=state):
-                run.steps.append(step)
+            while state.step < config.steps and not (stop.is_set() or interrupted.is_set()):
+                run.steps.append(next(steps))
                 done = state.step == config.steps
-                if measure and (done or state.step % every == 0):
+                if done or state.step % every == 0:
                     _take(run, model, measure)
                 if state.step % every == 0 and not done:
                     write()
                 display.update(run)
-                if stop.is_set() and not done:
-                    run.interrupted = True
-                    break
-    finally:
-        display.close(run)
-        write()
-    model.eval()
+            run.interrupted = state.step < config.steps
+        finally:
+            model.eval()
+            write()
+            display.close(run)
     return run
 
 
@@ -135,29 +134,38 @@ def mean_loss(
 
     Args:
         model: left in the mode it was in.
-        batches: the same `Stream` gives the same batches at every call.
+        batches: the same `Stream` gives the same batches at every call. Each counts the same, however
+            many of its targets count.
         n: how many batches.
         loss_fn: as for `fit`.
         precision: as in `TrainConfig`.
+
+    Raises:
+        ValueError: when there are fewer than `n` batches.
     """
-    device, training = next(model.parameters()).device, model.training
+    device, training = device_of(model), model.training
+    losses = []
     model.eval()
-    total = 0.0
     try:
         with autocast(device, precision):
             for batch in islice(batches, n):
-                loss = loss_fn(model, to_device(batch, device))
-                total += float(loss if isinstance(loss, torch.Tensor) else loss[0])
+                loss, _ = loss_and_metrics(loss_fn(model, to_device(batch, device)))
+                losses.append(loss.item())
     finally:
         model.train(training)
-    return total / n
+    if not losses or len(losses) < n:
+        raise ValueError(f"the mean of n={n} batches was asked for, and {len(losses)} came. Change n.")
+    return sum(losses) / n
 
 
 def _continued(
     path: str | os.PathLike[str], state: TrainState, run: Run, resume: bool, overwrite: bool
 ) -> Run:
     if resume:
-        earlier = Run.from_dict(restore(path, state)["run"])
+        info = restore(path, state)
+        if "run" not in info:
+            raise ValueError(f"{path} was not written by fit. Go on with restore() and train_steps().")
+        earlier = Run.from_dict(info["run"])
         earlier.total, earlier.interrupted = run.total, False
         earlier.ruler = run.ruler or earlier.ruler
         return earlier
@@ -170,9 +178,14 @@ def _continued(
 
 
 def _skipped(batches: Iterable[Any], n: int) -> Iterator[Any]:
-    if n == 0:
-        return iter(batches)
-    return iter(batches.skip(n)) if hasattr(batches, "skip") else islice(batches, n, None)
+    if hasattr(batches, "skip"):
+        return iter(batches.skip(n))
+    # Replayed batches may draw random numbers; the restored generators must not notice.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()), enabled=n > 0):
+        source = iter(batches)
+        for _ in islice(source, n):
+            pass
+    return source
 
 
 def _take(run: Run, model: nn.Module, measure: Mapping[str, Measurement]) -> None:
@@ -183,19 +196,20 @@ def _take(run: Run, model: nn.Module, measure: Mapping[str, Measurement]) -> Non
 
 
 @contextmanager
-def _interrupts(stop: threading.Event) -> Iterator[None]:
-    """Turns the first Ctrl-C into `stop`, so that no step is torn apart; the second one is as always."""
+def _interrupts() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into an event, so that no step is torn apart; the second one is as always."""
+    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupted
         return
     before = signal.getsignal(signal.SIGINT)
 
     def first(number: int, frame: object) -> None:
-        stop.set()
+        interrupted.set()
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, first)
     try:
-        yield
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tinygpt.runtime import bf16_pays
 from tinygpt.training.optim import adamw, learning_rate
+from tinygpt.training.placement import PRECISIONS, autocast, device_of, elements, to_device
 
 LossFn = Callable[[nn.Module, Any], "Tensor | tuple[Tensor, dict[str, float]]"]
 
-CHOICES = {"schedule": ("cosine", "wsd", "constant"), "precision": ("auto", "fp32", "bf16")}
+CHOICES = {"schedule": ("cosine", "wsd", "constant"), "precision": PRECISIONS}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TrainConfig:
         steps: optimiser steps in all.
         lr: peak learning rate.
         schedule: "cosine", "wsd" (warmup, stable, decay) or "constant".
-        warmup: steps of linear warmup.
+        warmup: steps of linear warmup; a run that is shorter never reaches `lr`.
         final_lr: last learning rate, as a fraction of the peak.
         decay: with "wsd", the fraction of all steps spent decaying.
         weight_decay: AdamW's, on matrices only.
@@ -63,6 +63,9 @@ class TrainConfig:
         for name in ("lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}.")
+        for name in ("warmup", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}.")
         for name in ("final_lr", "decay", "beta1", "beta2"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1; got {getattr(self, name)}.")
@@ -82,7 +85,7 @@ class Step:
         grad_norm: before clipping.
         tokens: tokens (elements of each batch's first tensor) in the step.
         seconds: wall time of the step, fetching the batch included.
-        metrics: what the loss function reported beside the loss.
+        metrics: what the loss function reported beside the loss, averaged over the step's batches.
     """
 
     step: int
@@ -96,11 +99,12 @@ class Step:
 
 @dataclass
 class TrainState:
-    """What changes while training: the weights, the optimiser's moments and the number of steps done."""
+    """What changes while training: the weights, the optimiser's moments, the steps done, the batches read."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     step: int = 0
+    batches: int = 0
 
     @classmethod
     def start(cls, model: nn.Module, config: TrainConfig) -> TrainState:
@@ -124,15 +128,15 @@ def train_steps(
 
     Args:
         model: what to train.
-        batches: tensors, or tuples, lists or dicts of them; moved to the model's device. For a resumed
-            run they must start where the earlier run stopped (`Stream.skip`).
+        batches: tensors, or tuples, lists or dicts of them, moved to the model's device; what else is in
+            them is passed on as it is. A resumed run wants `stream.skip(state.batches)`.
         loss_fn: `(model, batch) -> loss` or `(loss, metrics)`.
         config: how to train.
         state: to go on from; None starts anew.
 
     Raises:
         NonFiniteLoss: with the number of the step, before its update is applied.
-        ValueError: when the batches run out.
+        ValueError: when the batches run out, or the loss is no tensor.
 
     Example:
         >>> from tinygpt import data, models, training
@@ -142,32 +146,34 @@ def train_steps(
         [0, 1, 2]
     """
     state = state or TrainState.start(model, config)
-    device = next(model.parameters()).device
+    device = device_of(model)
     runner = torch.compile(model) if config.compile else model
     source = iter(batches)
+    model.zero_grad(set_to_none=True)  # what an earlier backward pass left would be added to the first step
     while state.step < config.steps:
         started = time.perf_counter()
         lr = learning_rate(state.step, config)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
         model.train()
-        losses, metrics, tokens = [], {}, 0
+        losses, reports, tokens = [], [], 0
         for _ in range(config.accumulate):
             batch = to_device(_next(source, state.step), device)
             with autocast(device, config.precision):
-                loss, metrics = _split(loss_fn(runner, batch))
+                loss, report = loss_and_metrics(loss_fn(runner, batch))
             (loss / config.accumulate).backward()
             losses.append(loss.detach())
-            tokens += _first_tensor(batch).numel()
+            reports.append(report)
+            tokens += elements(batch)
         loss_value = torch.stack(losses).mean().item()
-        norm = _update(state, loss_value, config.clip)
+        norm = _update(state, loss_value, config)
         seconds = time.perf_counter() - started
-        yield Step(state.step - 1, loss_value, lr, norm, tokens, seconds, metrics)
+        yield Step(state.step - 1, loss_value, lr, norm, tokens, seconds, _means(reports))
 
 
-def _update(state: TrainState, loss: float, clip: float) -> float:
+def _update(state: TrainState, loss: float, config: TrainConfig) -> float:
     """Clips the gradient and applies it; refuses one that is not finite. Returns its norm."""
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), clip).item()
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip).item()
     if not (math.isfinite(loss) and math.isfinite(norm)):
         state.optimizer.zero_grad(set_to_none=True)
         raise NonFiniteLoss(
@@ -177,25 +183,8 @@ def _update(state: TrainState, loss: float, clip: float) -> float:
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
+    state.batches += config.accumulate
     return norm
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Returns the context in which matrix products run in bfloat16, or one that changes nothing."""
-    if precision == "fp32" or (precision == "auto" and not bf16_pays(device)):
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """Returns the batch with every tensor in it on `device`."""
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, (tuple, list)):
-        return type(batch)(to_device(part, device) for part in batch)
-    if isinstance(batch, dict):
-        return {key: to_device(part, device) for key, part in batch.items()}
-    return batch
 
 
 def _next(source: Iterator[Any], step: int) -> Any:
@@ -208,15 +197,21 @@ def _next(source: Iterator[Any], step: int) -> Any:
         ) from None
 
 
-def _split(result: Tensor | tuple[Tensor, dict[str, float]]) -> tuple[Tensor, dict[str, float]]:
-    return (result, {}) if isinstance(result, Tensor) else result
+def loss_and_metrics(result: Any) -> tuple[Tensor, dict[str, float]]:
+    """Returns what a loss function returned as (loss, metrics), the metrics as numbers."""
+    loss, metrics = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
+    if not isinstance(loss, Tensor):
+        raise ValueError(
+            f"the loss must be a tensor, or a pair (tensor, metrics); got {type(loss).__name__}. "
+            "A number (loss.item()) has no gradient."
+        )
+    numbers = {k: v.item() if isinstance(v, Tensor) else float(v) for k, v in metrics.items()}
+    return loss, numbers
 
 
-def _first_tensor(batch: Any) -> Tensor:
-    if isinstance(batch, Tensor):
-        return batch
-    parts = batch.values() if isinstance(batch, dict) else batch
-    return next((part for part in parts if isinstance(part, Tensor)), torch.empty(0))
+def _means(reports: list[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for report in reports for name in report)
+    return {name: fmean(report[name] for report in reports if name in report) for name in names}
 
 
 def with_changes(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
@@ -224,4 +219,4 @@ def with_changes(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     known = {f.name for f in fields(config)}
     if unknown := set(changes) - known:
         raise TypeError(f"unknown training option {sorted(unknown)}; known are {sorted(known)}.")
-    return type(config)(**{f.name: getattr(config, f.name) for f in fields(config)} | changes)
+    return replace(config, **changes)
