@@ -75,3 +75,5 @@ def test_missing_patterns_and_unrepeated_tokens_are_explained() -> None:
         stack_heads({"blocks.0.attn.pattern": torch.zeros(1, 1, 2, 2)}, "scores")
     with pytest.raises(ValueError, match="no token occurs twice"):
         induction_scores({"blocks.0.attn.pattern": torch.zeros(1, 1, 2, 2)}, torch.tensor([[0, 1]]))
+    with pytest.raises(ValueError, match=r"patterns are \(1, 3\) \(T × S\), but 3 tokens came"):
+        induction_scores({"blocks.0.attn.pattern": torch.zeros(1, 1, 1, 3)}, torch.tensor([[0, 1, 0]]))

@@ -88,3 +88,13 @@ def test_bad_edits_are_explained() -> None:
     wrong_shape = pytest.raises(ValueError, match=r"must return shape \(2, 12, 32\); it returned \(12, 32\)")
     with wrong_shape, edit(model, {"embedded": lambda x: x[0]}):
         model(ids)
+    no_heads = pytest.raises(ValueError, match=r"B × H × T × K activations; this one is \(2, 12, 32\)")
+    with no_heads, edit(model, {"embedded": zero_head(0)}):
+        model(ids)
+
+
+def test_inside_an_edit_the_edited_activation_is_captured() -> None:
+    model = scrambled(CONFIG)
+    with edit(model, {"blocks.0.attn.heads": zero_head(1)}), capture(model, "blocks.0.attn.heads") as seen:
+        model(tokens(CONFIG))
+    assert (seen["blocks.0.attn.heads"][:, 1] == 0).all()

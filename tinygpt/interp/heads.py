@@ -51,7 +51,7 @@ def induction_scores(seen: Mapping[str, Tensor], tokens: Int[Tensor, "B T"]) -> 
         layers × H, between 0 and 1.
 
     Raises:
-        ValueError: when no token occurs twice.
+        ValueError: when no token occurs twice, or the patterns are of other tokens.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", the prefix-matching score.
     """
@@ -77,7 +77,13 @@ def _attention_to(seen: Mapping[str, Tensor], keys: Bool[Tensor, "B T S"]) -> Fl
     queries = keys.any(dim=-1)
     if not queries.any():
         raise ValueError("no token occurs twice in these sequences, so there is nothing to score.")
-    paid = (stack_heads(seen) * keys[:, None, None]).sum(dim=-1)
+    pattern = stack_heads(seen)
+    if pattern.shape[-2:] != keys.shape[-2:]:
+        raise ValueError(
+            f"the patterns are {tuple(pattern.shape[-2:])} (T × S), but {keys.shape[-1]} tokens came. "
+            "Capture model(tokens) with the same tokens; generate() reads one at a time."
+        )
+    paid = (pattern * keys[:, None, None]).sum(dim=-1)
     return (paid * queries[:, None, None]).sum(dim=(0, -1)) / queries.sum()
 
 

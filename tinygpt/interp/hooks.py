@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import torch
@@ -20,9 +21,9 @@ def capture(model: nn.Module, *patterns: str) -> Iterator[dict[str, Tensor]]:
     """Gives a dict that fills with activations while the model runs inside the `with` block.
 
     Args:
-        model: compiled or not; a compiled one runs uncompiled inside the block, or its taps would be silent.
+        model: compiled or not; inside the block every model runs uncompiled, or its taps would be silent.
         *patterns: tap names, with `*` and `?` as wildcards; none means all taps. A later forward pass
-            overwrites an earlier one.
+            overwrites an earlier one. Inside `edit`, what is seen is the edited activation.
 
     Raises:
         KeyError: when a pattern matches no tap; the message lists the taps.
@@ -91,7 +92,7 @@ def zero_head(*heads: int) -> Edit:
     """Returns an edit of `blocks.*.attn.heads` that silences heads: their output (B H T K) becomes 0.
 
     Raises:
-        ValueError: when it is used and there is no such head.
+        ValueError: when it is used and there is no such head, or the activation has no heads.
     """
 
     def silence(outputs: Tensor) -> Tensor:
@@ -122,6 +123,8 @@ def mean_head(*heads: int) -> Edit:
 
 
 def _check_heads(heads: tuple[int, ...], outputs: Tensor) -> None:
+    if outputs.ndim != 4:
+        raise ValueError(f"heads are in B × H × T × K activations; this one is {tuple(outputs.shape)}.")
     if bad := [h for h in heads if not 0 <= h < outputs.shape[1]]:
         raise ValueError(f"heads are numbered 0 to {outputs.shape[1] - 1}; got {bad}.")
 
@@ -133,23 +136,22 @@ def _matching(named: Mapping[str, Tap], pattern: str) -> list[str]:
     return found
 
 
-def _uncompiled(model: nn.Module) -> nn.Module:
-    return getattr(model, "_orig_mod", model)
+def _as_written() -> AbstractContextManager[object]:
+    """Makes compiled models run their Python code, since what was compiled knows no later hook."""
+    # Where the compiler is not even loaded nothing is compiled, and loading it takes a second.
+    loaded = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 
 @contextmanager
 def _hooked(model: nn.Module, makers: Mapping[str, Callable[[str], Callable[..., object]]]) -> Iterator[None]:
     """Hooks `maker(name)` to every tap whose name matches; of two patterns that match, the later counts."""
-    inner = _uncompiled(model)
-    named = taps(inner)
+    named = taps(model)
     hooks = {name: maker(name) for pattern, maker in makers.items() for name in _matching(named, pattern)}
     handles = [named[name].register_forward_hook(hook) for name, hook in hooks.items()]
     try:
-        if inner is model:
+        with _as_written():
             yield
-        else:
-            with torch.compiler.set_stance("force_eager"):
-                yield
     finally:
         for handle in handles:
             handle.remove()

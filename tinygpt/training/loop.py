@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tinygpt.models import taps
 from tinygpt.training.optim import adamw, learning_rate
 from tinygpt.training.placement import PRECISIONS, autocast, device_of, elements, to_device
 
@@ -36,7 +37,8 @@ class TrainConfig:
         clip: largest gradient norm; larger gradients are scaled down to it.
         accumulate: batches whose gradients are averaged into one step.
         precision: "fp32", "bf16" (weights stay float32), or "auto": bf16 where the hardware has it.
-        compile: compile the model with `torch.compile`; needs a C++ compiler on a CPU.
+        compile: compile the model with `torch.compile`; needs a C++ compiler on a CPU. A model whose taps
+            are captured or edited from the start runs uncompiled.
 
     Raises:
         ValueError: when a number is out of range.
@@ -147,7 +149,8 @@ def train_steps(
     """
     state = state or TrainState.start(model, config)
     device = device_of(model)
-    runner = torch.compile(model) if config.compile else model
+    watched = any(tap.watched for tap in taps(model).values())  # what is compiled would keep these hooks
+    runner = torch.compile(model) if config.compile and not watched else model
     source = iter(batches)
     model.zero_grad(set_to_none=True)  # what an earlier backward pass left would be added to the first step
     while state.step < config.steps:
