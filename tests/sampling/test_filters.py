@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,3 +66,12 @@ def test_filters_do_not_change_their_input() -> None:
 def test_bad_parameters_are_refused_at_once(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_top_p_of_one_keeps_all() -> None:
+    wide = 3 * torch.randn(4, 50_000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(top_p(1.0)(wide), wide)
+
+
+def test_top_k_takes_numpys_integers() -> None:
+    assert torch.equal(top_k(np.int64(3))(logits()), top_k(3)(logits()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from tiny_models import SHAPE, VARIANTS, scrambled, tokens
@@ -101,7 +102,12 @@ def test_results_can_be_trained_on() -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "message"),
-    [([], "at least one token"), ([31], "ids from 31 to 31; the model knows 0 to 30"), ([-1], "from -1")],
+    [
+        ("text", r"must be ids; got the text 'text'. .*tokenizer.encode"),
+        ([], "at least one token"),
+        ([31], "ids from 31 to 31; the model knows 0 to 30"),
+        ([-1], "from -1"),
+    ],
 )
 def test_bad_prompts_are_explained(prompt: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -119,3 +125,59 @@ def test_pick_draws_tokens_as_often_as_they_are_likely_and_never_a_cut_one() -> 
     shares = torch.bincount(drawn, minlength=6) / len(drawn)
     assert (shares[probability == 0] == 0).all()
     torch.testing.assert_close(shares, probability, atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def test_rows_of_any_kind_are_a_batch(kind) -> None:
+    model, rows = scrambled(GPTConfig(**SHAPE)), [[1, 2], [3, 4]]
+    out = generate(model, kind(rows), max_new_tokens=3, filters=[greedy()])
+    assert torch.equal(out, torch.stack([slow_greedy(model, torch.tensor(row), 3) for row in rows]))
+    alone = generate(model, kind(rows[1]), max_new_tokens=3, filters=[greedy()])
+    assert torch.equal(alone, out[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [[1, 2], [[1, 2], [3, 4]]])
+def test_a_filter_gets_float32_and_may_write_into_it(rows: list, dtype: torch.dtype) -> None:
+    def ban_likely(logits: torch.Tensor) -> torch.Tensor:
+        assert logits.dtype == torch.float32
+        logits[..., likely] = -torch.inf
+        return logits
+
+    model = scrambled(GPTConfig(**SHAPE)).to(dtype)
+    likely = generate(model, rows, max_new_tokens=1, filters=[greedy()]).flatten()[-1]
+    out = generate(model, rows, max_new_tokens=1, filters=[ban_likely, greedy()])
+    assert out.flatten()[-1] != likely
+
+
+@pytest.mark.parametrize("name", ["blocks.0", "blocks.1.mlp.up", "norm", "head", ""])
+def test_pytorchs_own_hooks_are_not_skipped(name: str) -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    model.get_submodule(name).register_forward_hook(lambda module, inputs, output: output.flip(-1))
+    want = slow_greedy(model, torch.tensor([1, 2]), 5)
+    assert torch.equal(generate(model, [1, 2], max_new_tokens=5, filters=[greedy()]), want)
+
+
+@pytest.mark.parametrize("name", ["embed", "norm", "head", "blocks.1.attn.q"])
+def test_replaced_parts_are_used(name: str) -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    part = model.get_submodule(name)
+
+    class Reversed(type(part)):
+        def forward(self, x):
+            return super().forward(x).flip(-1)
+
+    part.__class__ = Reversed
+    want = slow_greedy(model, torch.tensor([1, 2]), 5)
+    assert torch.equal(generate(model, [1, 2], max_new_tokens=5, filters=[greedy()]), want)
+
+
+def test_a_replaced_activation_is_used() -> None:
+    model, ids = scrambled(GPTConfig(**SHAPE)), torch.tensor([1, 2, 3])
+    model.blocks[0].mlp.activation = torch.cos
+    torch.testing.assert_close(Decoder(model).read(ids), model(ids[None])[0, -1:], atol=2e-5, rtol=1e-4)
+
+
+def test_a_decoder_is_not_made_longer_than_its_positions() -> None:
+    with pytest.raises(ValueError, match="learned positions end at context=16; got length=17"):
+        Decoder(GPT(GPTConfig(**SHAPE, position="learned")), 17)

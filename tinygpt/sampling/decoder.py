@@ -8,6 +8,7 @@ token and layer written by one copy, and no mask, since the newest token sees ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinygpt.models import GPT, alibi_slopes, causal_bias, rope_angles
-from tinygpt.models.transformer import ACTIVATIONS, Block
+from tinygpt.models.transformer import Block
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -40,6 +41,7 @@ class _Layer(NamedTuple):
     out: _Affine
     up: _Affine | None
     down: _Affine | None
+    activation: Callable[[Tensor], Tensor] | None
     rows: Float[Tensor, "length width"]
     keys: Float[Tensor, "1 G length K"]
     values: Float[Tensor, "1 G length K"]
@@ -49,8 +51,12 @@ class Decoder:
     """Gives the next token's logits for one growing sequence.
 
     Args:
-        model: on the CPU; its weights are copied, so training it further does not change the snapshot.
+        model: on the CPU, in float32; its weights are copied, so training it further does not change the
+            snapshot.
         length: longest sequence, in tokens; None means the model's context.
+
+    Raises:
+        ValueError: when `length` is beyond a learned table of positions.
 
     Example:
         >>> from tinygpt.models import GPTConfig
@@ -63,12 +69,13 @@ class Decoder:
 
     def __init__(self, model: GPT, length: int | None = None) -> None:
         config = self.config = model.config
-        self.length = length or config.context
+        self.length = config.context if length is None else length
+        if config.position == "learned" and self.length > config.context:
+            raise ValueError(f"learned positions end at context={config.context}; got length={self.length}.")
         self.used = 0
         self.embedding = model.embed.weight.detach().clone()
         self.position = model.position.weight.detach().clone() if config.position == "learned" else None
         self.normalise = _normalise(config.norm, config.d_model)
-        self.activation = ACTIVATIONS[config.activation]
         self.turn = (
             _turns(self.length, config.d_head, config.rope_base) if config.position == "rope" else None
         )
@@ -85,12 +92,13 @@ class Decoder:
             parts[:2] = [_interleaved(part, K) for part in parts[:2]]
         bias = None if parts[0].bias is None else torch.cat([part.bias for part in parts])
         rows = torch.zeros(self.length, 2, G, K)
-        full = type(block) is Block
+        full = isinstance(block, Block)
         return _Layer(
             qkv=_Affine(torch.cat([part.weight for part in parts], dim=1), bias),
             out=_folded(None, attn.out),
             up=_folded(block.mlp_norm, block.mlp.up) if full else None,
             down=_folded(None, block.mlp.down) if full else None,
+            activation=block.mlp.activation if full else None,
             rows=rows.view(self.length, -1),
             keys=rows[:, 0].transpose(0, 1)[None],
             values=rows[:, 1].transpose(0, 1)[None],
@@ -134,9 +142,9 @@ class Decoder:
         layer.rows[start:end] = qkv[:, D:]
         mixed = self._attend(qkv[:, :D], layer.keys[:, :, :end], layer.values[:, :, :end], n, bias)
         x = layer.out.add_to(x, mixed)
-        if layer.up is None or layer.down is None:
+        if layer.up is None or layer.down is None or layer.activation is None:
             return x
-        return layer.down.add_to(x, self.activation(layer.up(self.normalise(x))))
+        return layer.down.add_to(x, layer.activation(layer.up(self.normalise(x))))
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, n: int, bias: Tensor | None) -> Tensor:
         c = self.config

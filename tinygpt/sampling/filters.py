@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,7 +67,7 @@ def top_k(k: int) -> Filter:
 
     Source: Fan, Lewis & Dauphin 2018, section 5.4.
     """
-    if not isinstance(k, int) or k < 1:
+    if not isinstance(k, Integral) or k < 1:
         raise ValueError(f"top_k needs a whole number of tokens, at least 1; got {k!r}.")
 
     def keep(logits: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ def top_p(p: float) -> Filter:
     """Keeps the fewest likeliest tokens whose probabilities reach p together (the nucleus).
 
     Args:
-        p: in (0, 1]; the likeliest token always stays.
+        p: in (0, 1]; the likeliest token always stays, and 1 keeps all.
 
     Example:
         >>> top_p(0.7)(torch.tensor([0.5, 0.3, 0.2]).log()).exp()
@@ -90,6 +91,8 @@ def top_p(p: float) -> Filter:
     """
     if not 0 < p <= 1:
         raise ValueError(f"top_p needs a probability in (0, 1]; got {p}.")
+    if p == 1:  # rounding lets the sum reach 1 before the last tokens
+        return lambda logits: logits
 
     def keep(logits: Tensor) -> Tensor:
         ordered, index = logits.sort(dim=-1, descending=True)

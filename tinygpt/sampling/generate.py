@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, taps
+from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, uncompiled
 from tinygpt.models.norms import RMSNorm
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.filters import Filter, apply, keep_best
@@ -16,7 +16,8 @@ from tinygpt.sampling.filters import Filter, apply, keep_best
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_KNOWN = {Block, AttentionBlock, Attention, MLP, nn.Linear, nn.LayerNorm, RMSNorm}
+_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, Tap}
+_KNOWN |= {nn.Linear, nn.LayerNorm, RMSNorm}
 
 
 def stream(
@@ -75,10 +76,11 @@ def generate(
 
     Args:
         model: in whatever mode; evaluated without gradients.
-        prompt: ids of one sequence, or a B × T tensor of B sequences of equal length.
+        prompt: ids of one sequence, or B × T ids of B sequences of equal length.
         max_new_tokens: how many to add at most. A sequence longer than the model's context goes on
             with its older half forgotten.
-        filters: applied to the logits from left to right; none samples from the model's own distribution.
+        filters: applied to the logits (float32) from left to right; none samples from the model's own
+            distribution.
         seed: makes the draw repeatable; None draws from PyTorch's global generator.
         stop: ids that end a row. A batch runs until all rows have ended; ended rows repeat the first
             of these ids.
@@ -87,7 +89,7 @@ def generate(
         ids, (T + new) for one sequence, B × (T + new) for a batch.
 
     Raises:
-        ValueError: for an empty prompt or ids outside the vocabulary.
+        ValueError: for an empty prompt, text in place of ids, or ids outside the vocabulary.
 
     Example:
         >>> from tinygpt.models import GPTConfig
@@ -100,8 +102,7 @@ def generate(
     options = {"max_new_tokens": max_new_tokens, "filters": filters, "seed": seed, "stop": stop}
     new = list(stream(model, rows, **options))
     out = torch.cat([rows, *(token[:, None] for token in new)], dim=1)
-    single = not (isinstance(prompt, Tensor) and prompt.ndim == 2)
-    return out[0] if single else out
+    return out if torch.as_tensor(prompt).ndim == 2 else out[0]
 
 
 def _choose(logits: Tensor, filters: tuple[Filter, ...], generator: torch.Generator | None) -> Tensor:
@@ -129,6 +130,10 @@ def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None)
 
 
 def _rows(prompt: Sequence[int] | Tensor, model: GPT) -> Int[Tensor, "B T"]:
+    if isinstance(prompt, str):
+        raise ValueError(
+            f"the prompt must be ids; got the text {prompt[:20]!r}. Encode it: tokenizer.encode(text)."
+        )
     rows = torch.as_tensor(prompt, dtype=torch.long, device=model.device)
     rows = rows[None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or rows.numel() == 0:
@@ -149,11 +154,10 @@ def _reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tens
     It reads only what it has not read before. When the context is full it forgets the older half and
     reads the rest again.
     """
-    model = getattr(model, "_orig_mod", model)
+    model = uncompiled(model)
     fresh = _decoder if _plain(model) and batch_size == 1 else _cached
     read, first, seen = fresh(model, batch_size, length), 0, 0
 
-    @torch.inference_mode()
     def next_logits(rows: Tensor) -> Tensor:
         nonlocal read, first, seen
         total = rows.shape[1]
@@ -161,18 +165,23 @@ def _reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tens
             first = seen = total - (length + 1) // 2
             read = fresh(model, batch_size, length)
         new, seen = rows[:, max(seen, first) :], total
-        return read(new).clone()
+        with torch.inference_mode():
+            logits = read(new)
+        return logits.to(torch.float32, copy=True)  # out here, so that a filter may write into it
 
     return next_logits
 
 
 def _plain(model: GPT) -> bool:
-    """Whether the snapshot is the model: on a CPU, no layer replaced, nobody watching or editing."""
-    if type(model) is not GPT or model.device.type != "cpu" or model.embed.weight.dtype != torch.float32:
+    """Whether the snapshot is the model: float32 on a CPU, no layer replaced, nobody watching or editing."""
+    if model.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    hooked = any(tap.watched for tap in taps(model).values())
-    parts = [m for block in model.blocks for m in block.modules() if not isinstance(m, Tap)]
-    return not hooked and all(type(part) in _KNOWN for part in parts)
+    if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
+        return False
+    return all(
+        type(part) in _KNOWN and not part._forward_hooks and not part._forward_pre_hooks
+        for part in model.modules()
+    )
 
 
 def _decoder(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
