@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import SHAPE, VARIANTS, scrambled, tokens
+from torch import nn
 
 from tinygpt import sampling
 from tinygpt.interp import edit, zero_head
@@ -181,3 +182,15 @@ def test_a_replaced_activation_is_used() -> None:
 def test_a_decoder_is_not_made_longer_than_its_positions() -> None:
     with pytest.raises(ValueError, match="learned positions end at context=16; got length=17"):
         Decoder(GPT(GPTConfig(**SHAPE, position="learned")), 17)
+
+
+def test_of_a_prompt_only_the_last_logits_are_computed(monkeypatch) -> None:
+    model, shapes, linear = scrambled(GPTConfig(**SHAPE)), [], nn.functional.linear
+
+    def counted(x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        shapes.append((*x.shape[:-1], len(weights[0])))
+        return linear(x, *weights)
+
+    monkeypatch.setattr(nn.functional, "linear", counted)
+    generate(model, [[1, 2, 3], [4, 5, 6]], max_new_tokens=1)
+    assert [shape for shape in shapes if shape[-1] == 31] == [(2, 31)]

@@ -327,3 +327,11 @@ def test_the_model_is_left_in_evaluation_mode_after_an_error_too() -> None:
 def test_options_that_would_do_nothing_are_refused(option: dict) -> None:
     with pytest.raises(ValueError, match=r"give checkpoint=path as well|every must be at least 1 step"):
         fit(GPT(CONFIG), batches(), steps=1, progress=False, **option)
+
+
+@pytest.mark.parametrize("name", ["", "head"])
+def test_hooks_on_the_logits_see_them_while_training(name: str) -> None:
+    model, shapes = GPT(CONFIG), []
+    model.get_submodule(name).register_forward_hook(lambda module, inputs, out: shapes.append(out.shape))
+    next_token_loss(model, batches()[0])
+    assert shapes == [(8, 16, 31)]

@@ -186,3 +186,13 @@ class GPT(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.n_parameters:,} parameters"
+
+
+def head_is_plain(model: nn.Module) -> bool:
+    """Whether the logits are the normed stream times the head's matrix, and nobody waits to see them.
+
+    Then a caller may pass `unembed=False` and apply the head where it pays.
+    """
+    if type(model) is not GPT or type(model.head) is not nn.Linear or model.head.bias is not None:
+        return False
+    return not (model._forward_hooks or model.head._forward_hooks or model.head._forward_pre_hooks)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, uncompiled
 from tinygpt.models.norms import RMSNorm
+from tinygpt.models.transformer import head_is_plain
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.filters import Filter, apply, keep_best
 
@@ -191,4 +192,6 @@ def _decoder(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Ten
 
 def _cached(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
     cache = KVCache(model.config, batch_size, length, device=model.device, dtype=model.embed.weight.dtype)
+    if head_is_plain(model):  # a prompt's other logits would be most of the work in a large vocabulary
+        return lambda rows: model.head(model(rows, cache, unembed=False)[:, -1])
     return lambda rows: model(rows, cache)[:, -1]

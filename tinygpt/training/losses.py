@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tinygpt.models import GPT, uncompiled
+from tinygpt.models import uncompiled
+from tinygpt.models.transformer import head_is_plain
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -113,7 +114,7 @@ def next_token_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Float[Ten
     """
     inputs, targets = batch
     inner = uncompiled(model)
-    if type(inner) is not GPT or type(inner.head) is not nn.Linear or inner.head.bias is not None:
+    if not head_is_plain(inner):
         return F.cross_entropy(_wide(model(inputs).flatten(0, 1)), targets.flatten(), ignore_index=IGNORE)
     hidden = model(inputs, unembed=False).flatten(0, 1)
     kind = hidden.device.type
