@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "solutions").glob("*.ipynb"))
 LABEL = re.compile(r"# (right|wrong|tuned) answer to (\w+): (.+)")
 HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", re.S)
+VERDICT = re.compile(r"(\w+): (public|hidden) checks passed \((\d+) of (\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,26 @@ def test_tuned_answers_fail_hidden_checks_only(answer):
 @each_notebook
 @pytest.mark.slow
 def test_the_solution_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
+    """Every check, public and hidden, shows its learner that all of it passed."""
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     monkeypatch.setenv("TINYGPT_BUDGET", "ci")
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if not is_bank(cell)]
+    notebook.cells = [part for cell in notebook.cells if not is_bank(cell) for part in parts(cell)]
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [verdict for cell in notebook.cells if cell["cell_type"] == "code" for verdict in verdicts(cell)]
+    public = {(name, "public") for name in exercises(path)}
+    hidden = {(name, "hidden") for name in exercises(path) if hidden_cases(path, name)}
+    assert {(name, kind) for name, kind, _, _ in shown} == public | hidden
+    assert all(done == of for _, _, done, of in shown), shown
+
+
+def parts(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """A cell cut before its hidden tests: a cell shows only its last value, and both results are wanted."""
+    sources = cell["source"].split("### BEGIN HIDDEN TESTS")
+    return [type(cell)(cell, id=f"{cell['id']}-{i}", source=source) for i, source in enumerate(sources)]
+
+
+def verdicts(cell: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Name, kind, cases passed and cases asked of the results that a cell shows."""
+    shown = [output["data"]["text/plain"] for output in cell["outputs"] if "data" in output]
+    return [match.groups() for text in shown if (match := VERDICT.match(text))]

@@ -207,6 +207,24 @@ def test_a_value_is_checked_without_telling_it():
     assert "'mix'" not in repr(check("culprit", 3)) and check("culprit", "mix").passed
 
 
+@pytest.mark.parametrize("word", ["Mix", " mix", "MIX\n"])
+def test_capitals_and_blanks_around_a_word_do_not_count(word):
+    assert check("culprit", word).passed
+    assert not check("culprit", f"m {word}").passed
+    assert check("culprit", " Targets ").mistake == "accused the targets"
+
+
+def test_a_handled_short_sequence_is_not_blamed():
+    def averages(pattern, period):
+        T = pattern.shape[-1]
+        times = [(b, p, torch.arange(p, T)) for b, p in enumerate(period.tolist()) if p < T]
+        return torch.stack([pattern[b][:, t, t - p + 1].mean(1) for b, p, t in times]).mean(0)
+
+    result = check("induction_score", averages)
+    assert result.diagnosis.startswith("You averaged within each sequence first.")
+    assert "p ≥ T" not in repr(result)
+
+
 def pack(value):
     if isinstance(value, torch.Tensor):
         return {"dtype": str(value.dtype)[6:], "shape": list(value.shape), "data": value.flatten().tolist()}

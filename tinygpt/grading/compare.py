@@ -24,7 +24,12 @@ def describe(value: Any) -> str:
 
 
 def same(got: Any, expected: Any, tolerance: float) -> bool:
-    """Whether two values agree: tensors within `tolerance` and of one shape, anything else exactly."""
+    """Whether two values agree: tensors of one shape within `tolerance`, anything else exactly.
+
+    In words neither capitals nor blanks around them count.
+    """
+    if isinstance(expected, str) and isinstance(got, str):
+        return got.strip().casefold() == expected.strip().casefold()
     if not isinstance(expected, Tensor):
         return type(got) is type(expected) and got == expected
     if not isinstance(got, Tensor) or got.shape != expected.shape or got.is_complex():

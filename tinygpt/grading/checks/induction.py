@@ -8,6 +8,12 @@ from torch import Generator, Tensor
 from tinygpt.grading.checks.draws import patterns
 from tinygpt.grading.exercise import Case, Exercise, Fault
 
+BEFORE = "You read the token *before* the copy. After it is t − p + 1."
+AVERAGES = (
+    "You averaged within each sequence first. All pairs (b, t) count alike: collect them all, then average "
+    "once."
+)
+
 
 def score_oracle(pattern: Tensor, period: Tensor) -> Tensor:
     """Plain loops over every query that has seen its token before."""
@@ -27,21 +33,28 @@ def score_attempt(
     first: int = 0,
     one_period: bool = False,
     target: str = "earlier",
+    edge: str = "clamp",
 ) -> Tensor:
     """The induction score with a knob for each known way to go wrong."""
     pattern = pattern.mT if transposed else pattern
     B, H, T, _ = pattern.shape
     p = (period[:1].expand(B) if one_period else period)[:, None]
     query = torch.arange(T)
-    key = (query - 1 if target == "previous" else query - p + after).expand(B, T).clamp(0, T - 1)
+    key = (query - 1 if target == "previous" else query - p + after).expand(B, T)
+    key = key % T if edge == "wrap" else key.clamp(0, T - 1)
     looked = pattern.gather(3, key[:, None, :, None].expand(B, H, T, 1)).squeeze(3)
     counts = (query >= p + first)[:, None].expand(B, H, T)
     if average == "pairs":
         return looked.where(counts, 0).sum((0, 2)) / counts.sum((0, 2))
-    if average == "sequences":
-        return (looked.where(counts, 0).sum(2) / counts.sum(2)).mean(0)
+    each = looked.where(counts, 0).sum(2) / counts.sum(2)
     if average == "per sequence":
-        return looked.where(counts, 0).sum(2) / counts.sum(2)
+        return each
+    if average == "sequences":
+        return each.mean(0)
+    if average == "long sequences":
+        return each.nanmean(0)
+    if average == "short sequences as 0":
+        return each.nan_to_num().mean(0)
     if average == "heads too":
         return looked.where(counts, 0).sum((0, 2)).mean() / counts.sum((0, 2))[0]
     if average == "sum":
@@ -80,7 +93,12 @@ induction_score = Exercise(
         ),
         Fault(
             "the token before the copy",
-            "You read the weight on t − p − 1. The token after the earlier copy is at t − p + 1.",
+            BEFORE,
+            {"after": -1, "edge": "wrap"},
+        ),
+        Fault(
+            "the token before the copy, clamped",
+            BEFORE,
             {"after": -1},
         ),
         Fault(
@@ -108,9 +126,18 @@ induction_score = Exercise(
         ),
         Fault(
             "average of averages",
-            "You average each sequence first, so a sequence with few repeated positions counts as much as "
-            "one with many. Average over all pairs (b, t) at once.",
+            AVERAGES,
             {"average": "sequences"},
+        ),
+        Fault(
+            "average of averages, short sequences left out",
+            AVERAGES,
+            {"average": "long sequences"},
+        ),
+        Fault(
+            "average of averages, short sequences as 0",
+            AVERAGES,
+            {"average": "short sequences as 0"},
         ),
         Fault(
             "one score per sequence",
