@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-W, H, LEFT, RIGHT, TOP, BOTTOM = 640, 260, 52, 128, 34, 40
-BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#666666"
+W, H, LEFT, RIGHT, TOP, BOTTOM = 640, 270, 52, 128, 34, 50
+BLUE, GREEN, GREY = "#0072B2", "#009E73", "#666666"
 
 Point = tuple[float, float]
 
@@ -50,7 +50,7 @@ def loss_curve(
     parts += _ruler_lines(ruler, y)
     parts.append(line(_thinned(losses), GREY, 1, opacity=0.35))
     parts.append(line(_thinned(_smooth(losses)), BLUE, 2.5))
-    parts += [line(points, ORANGE, 2.5) for points in measured.values()]
+    parts += [line(points, GREEN, 2.5) for points in measured.values()]
     parts.append(_legend(["loss", *measured]))
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" height="{H}" role="img"'
     return f'{svg} font-family="system-ui, sans-serif" font-size="12">{"".join(parts)}</svg>'
@@ -66,13 +66,13 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def _frame(title: str) -> str:
     bottom, right = H - BOTTOM, W - RIGHT
-    middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
+    middle = (TOP + bottom) / 2
     return (
         f'<title>{escape(title)}</title><rect width="{W}" height="{H}" fill="white"/>'
         f'<text x="{LEFT}" y="20" font-size="13" font-weight="600">{escape(title)}</text>'
         f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#222"/>'
-        + _text(middle_x, H - 6, "step", anchor="middle")
-        + f'<text transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle">loss (nats)</text>'
+        + _text(right, H - 6, "step", anchor="end")
+        + f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">loss (nats)</text>'
     )
 
 
@@ -100,10 +100,10 @@ def _ruler_lines(ruler: Mapping[str, float], y: Callable[[float], float]) -> lis
 
 
 def _legend(names: Sequence[str]) -> str:
-    parts, x = [], LEFT + 12
+    parts, x = [], LEFT
     for i, name in enumerate(names):
-        parts.append(f'<path d="M{x} {TOP + 4}h18" stroke="{ORANGE if i else BLUE}" stroke-width="3"/>')
-        parts.append(_text(x + 23, TOP + 8, name))
+        parts.append(f'<path d="M{x} {H - 10}h18" stroke="{GREEN if i else BLUE}" stroke-width="3"/>')
+        parts.append(_text(x + 23, H - 6, name))
         x += 40 + 7 * len(name)
     return "".join(parts)
 
