@@ -169,4 +169,15 @@ def test_the_dot_product_is_claimed_only_where_queries_and_keys_prove_it() -> No
         seen | {"blocks.0.attn.scores": biased, "blocks.0.attn.pattern": pattern}, samples.pieces(6)
     )
     assert (alibi._kind, alibi._width, alibi._score) == ("scores", None, "q·k ÷ √K + position bias")
-    assert attention(samples.seen(1, 1, 4), samples.pieces(4))._width is None
+    proven = lambda seen: (lambda view: (view._width, view._score))(attention(seen, samples.pieces(6)))  # noqa: E731
+    assert proven(samples.seen(1, 1, 6)) == (None, "")
+    unscaled = np.sqrt(8) * seen["blocks.0.attn.scores"]
+    hidden = samples.softmax(np.where(distance < 0, -np.inf, unscaled))
+    assert proven(seen | {"blocks.0.attn.scores": unscaled, "blocks.0.attn.pattern": hidden}) == (None, "")
+
+
+def test_every_checkpoint_must_prove_the_dot_product() -> None:
+    whole = samples.with_queries(1, 6, width=8)
+    bare = {name: value for name, value in whole.items() if not name.endswith(("queries", "keys"))}
+    prove = lambda *seen: attention(None, samples.pieces(6), frames=list(enumerate(seen)))._width  # noqa: E731
+    assert (prove(whole, whole), prove(whole, bare)) == (8, None)

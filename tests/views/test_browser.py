@@ -231,10 +231,58 @@ def test_a_click_shows_what_made_the_weight(show: Callable[..., Page]) -> None:
     assert "masked, weight 0" in page.said
 
 
-def test_without_scores_it_says_what_to_capture(show: Callable[..., Page]) -> None:
-    page = show(attention(samples.seen(1, 1, 8, keep_scores=False), samples.pieces(8)))
+def test_scores_of_unknown_making_claim_no_dot_product(show: Callable[..., Page]) -> None:
+    page = show(attention(samples.seen(1, 1, 8), samples.pieces(8)))
     page.stage.click(position=page.cell(6, 4))
-    assert 'Capture "blocks.*.attn.scores"' in page.page.locator("ol").inner_text()
+    shown = page.page.locator("ol").inner_text()
+    assert "√" not in shown and "q·k" not in shown
+    assert [part in shown for part in ("score", "e^(", "(sum over 7)")] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("seen", "note"),
+    [
+        (samples.seen(1, 1, 8, keep_scores=False), 'Capture "blocks.*.attn.scores"'),
+        (samples.seen(12, 12, 40), "run the cell"),
+    ],
+)
+def test_without_scores_one_line_says_how_to_get_them(
+    show: Callable[..., Page], seen: dict[str, np.ndarray], note: str
+) -> None:
+    page = show(attention(seen, samples.pieces(seen["blocks.0.attn.pattern"].shape[-1])))
+    page.stage.click(position=page.cell(6, 4))
+    assert page.page.get_by_text(note).bounding_box()["height"] < 30
+    assert page.page.get_by_text("How this weight is made").count() == 0
+    assert page.page.get_by_text("Click a cell").count() == 0
+
+
+def numbers(page: Page, change: Callable[[], object]) -> list[str]:
+    """What `change` makes the page write into the cells of the large head."""
+    page.page.evaluate(
+        """() => {
+        window.written = [];
+        const write = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+            if (this.textAlign === "center") window.written.push(text);
+            return write.call(this, text, ...at);
+        };
+    }"""
+    )
+    change()
+    return page.page.evaluate("window.written")
+
+
+@pytest.mark.parametrize("keep_scores", [True, False])
+def test_zero_means_zero(show: Callable[..., Page], keep_scores: bool) -> None:
+    scores = np.array([[0, 0, 0], [0, -np.inf, 0], [0, -5.5, -9.0]], np.float32)
+    hidden = np.triu(np.ones((3, 3), bool), 1)
+    pattern = samples.softmax(np.where(hidden, -np.inf, scores))
+    taps = {"pattern": pattern, "scores": scores} if keep_scores else {"pattern": pattern}
+    seen = {f"blocks.0.attn.{tap}": np.stack([value, value])[None] for tap, value in taps.items()}
+    page = show(attention(seen, ["a", "b", "c"]))
+    shown = numbers(page, lambda: page.press(page.grid, "ArrowRight"))
+    # Where 1/8103 is too little for a byte, no 0 of the page is known to be one.
+    assert shown == ["1", "1", "0" if keep_scores else "<.01", "1", "<.01", "<.01"]
 
 
 def test_the_table_holds_the_row(show: Callable[..., Page]) -> None:
@@ -254,6 +302,21 @@ def test_large_text_is_larger(show: Callable[..., Page]) -> None:
     before, wide = size(), page.grid.bounding_box()["width"]
     page.page.get_by_role("button", name="Large text").click()
     assert size() >= 1.4 * before and page.grid.bounding_box()["width"] > 1.2 * wide
+
+
+@pytest.mark.parametrize("width", [700, 1000, 1366])
+@pytest.mark.parametrize("length", [6, 12, 32])
+def test_large_text_shrinks_no_pattern(show: Callable[..., Page], width: int, length: int) -> None:
+    page = show(sample(2, 4, length), viewport={"width": width, "height": 660})
+    cell = lambda: float(page.stage.get_attribute("data-cell"))  # noqa: E731
+    button = page.page.get_by_role("button", name="Large text")
+    before, tall = cell(), button.bounding_box()["height"]
+    shown = numbers(page, button.click)
+    assert cell() >= before
+    assert button.bounding_box()["height"] < 1.8 * tall
+    assert length > 12 or sum(text == "1" for text in shown) >= 2, "one on the legend, one in the first cell"
+    edge = page.stage.bounding_box()
+    assert edge["x"] + edge["width"] <= width
 
 
 def contrast(first: str, second: str) -> float:
@@ -326,6 +389,31 @@ def test_the_scrubber_moves_through_checkpoints(show: Callable[..., Page]) -> No
     assert "at step 400" in page.said
 
 
+def on_top(node: Any) -> bool:
+    """Whether the middle of the upper and of the lower edge can be seen."""
+    return node.evaluate(
+        """node => {
+        const { x, y, width, height } = node.getBoundingClientRect();
+        const seen = (down) => node.getRootNode().elementFromPoint(x + width / 2, down) === node;
+        return seen(y + 2) && seen(y + height - 2);
+    }"""
+    )
+
+
+def both_fit(slider: Any, stage: Any) -> bool:
+    stage.evaluate("node => node.scrollIntoView({ block: 'end' })")
+    return on_top(slider) and on_top(stage)
+
+
+def test_slider_and_pattern_fit_on_a_small_screen(show: Callable[..., Page]) -> None:
+    page = show(checkpoints(), viewport={"width": 1366, "height": 660})
+    slider = page.page.get_by_role("slider")
+    assert both_fit(slider, page.stage)
+    page.page.evaluate("document.body.style.paddingBottom = '900px'")
+    page.stage.evaluate("node => node.scrollIntoView({ block: 'start' })")
+    assert on_top(slider)
+
+
 def test_play_runs_to_the_end_and_can_be_paused(show: Callable[..., Page]) -> None:
     page = show(checkpoints())
     page.page.get_by_role("button", name="Play").click()
@@ -364,6 +452,17 @@ def test_ten_switches_stay_small_and_quick(show: Callable[..., Page]) -> None:
     assert float(page.page.locator(READY).get_attribute("data-ready")) <= 600
 
 
+def test_the_right_next_token_is_ticked(show: Callable[..., Page]) -> None:
+    losses, probs = samples.combinations(2, 3)
+    page = show(switches(losses, probs, list("abc"), ["x", "y"], answer="b"))
+    assert page.page.locator(".next .mono").all_inner_texts() == ["a", "b ✓", "c"]
+    page.page.get_by_role("switch").first.click()
+    assert page.said.endswith(f"; right next token “b” {probs[1, 1]:.3f}")
+    page.page.get_by_role("button", name="Table").click()
+    first = page.page.locator("table").last.locator("tbody td:first-child").all_inner_texts()
+    assert first == ["a", "b ✓ right", "c"]
+
+
 CELLS = """
 import sys; sys.path.insert(0, {tests!r})
 from views import samples
@@ -376,6 +475,16 @@ view
 print("picked", view.selected, picked)
 ---
 view.update(samples.seen(2, 4, 10), samples.pieces(10))
+"""
+
+SLIDER = """
+import sys; sys.path.insert(0, {tests!r})
+from views import samples
+import tinygpt as tg
+frames = [(step, samples.seen(2, 4, 16, seed=step)) for step in (0, 100, 400)]
+tg.views.attention(None, samples.pieces(16), frames=frames, curves={{"loss (nats)": ([0, 400], [3.0, 1.0])}})
+---
+"a cell below"
 """
 
 
@@ -439,6 +548,23 @@ def run_cell(page: Any, number: int) -> None:
 def test_live_in_jupyterlab(ran: nbformat.NotebookNode) -> None:
     outputs = [sorted(output.data) for output in ran.cells[0].outputs]
     assert outputs == [["application/vnd.jupyter.widget-view+json"], ["image/png", "text/html", "text/plain"]]
+
+
+def test_the_slider_stays_in_sight_in_jupyterlab(server: lab.Lab, browser: Any) -> None:
+    sources = SLIDER.format(tests=str(lab.ROOT / "tests")).strip().split("\n---\n")
+    lab.notebook(server.folder / "slider.ipynb", *sources)
+    context = browser.new_context(viewport={"width": 1366, "height": 660})
+    page = open_notebook(context, server.url("slider.ipynb"))
+    run_cell(page, 0)
+    live = page.locator(f"[data-tinygpt-live]{READY}")
+    live.wait_for()
+    page.wait_for_selector(f"[data-tinygpt]{READY}", state="attached")
+    slider, stage = live.get_by_role("slider"), live.get_by_label("One head:")
+    lab.wait_for(lambda: both_fit(slider, stage), "slider and pattern on one screen", 10)
+    stage.evaluate("node => node.scrollIntoView({ block: 'start' })")
+    lab.wait_for(lambda: on_top(slider), "the slider above a pattern scrolled to the top", 10)
+    context.close()
+    server.end_kernels()
 
 
 def test_after_the_kernel_died_and_the_page_was_reloaded(

@@ -18,6 +18,15 @@ def test_its_text_names_the_heads_that_matter_most() -> None:
     ]
 
 
+def test_the_right_next_token_is_said() -> None:
+    losses, probs = samples.combinations(2, 2)
+    view = switches(losses, probs, ["a", "b"], ["x", "y"], answer="b")
+    wanted = f"right next token “b”: {probs[0, 1]:.3f} with all on, {probs[3, 1]:.3f} with all off"
+    assert view._text().splitlines()[-1] == wanted
+    with pytest.raises(ValueError, match=r"one of the tokens; got 'c'. Try one of \['a', 'b'\]"):
+        switches(losses, probs, ["a", "b"], ["x", "y"], answer="c")
+
+
 def test_tensors_are_read() -> None:
     losses, probs = samples.combinations(2, 3)
     heads = ["L0H0", "L1H1"]

@@ -111,7 +111,11 @@ class Attention(View):
             )
         self._selected = list(_checked(head or (layers[0], 0), layers, shape[1]))
         self._layers, self._frames, self._opened, self._pieces = layers, read, opened[-1], pieces
-        self._width, self._score = behind_scores(named[0][1], read[0], layers, self._batch)
+        proven = {
+            behind_scores(one, frame, layers, self._batch)
+            for (_, one), frame in zip(named, read, strict=True)
+        }
+        self._width, self._score = proven.pop() if len(proven) == 1 else (None, "")
         self._causal = not any(np.triu(frame.pattern, 1).any() for frame in read)
         self._kind, self._explained = kind_of(read, self._causal)
 
@@ -154,6 +158,8 @@ class Attention(View):
             "width": self._width,
             "score": self._score,
             "hint": self._hint(),
+            "explained": self._explained,
+            "tiny": self._kind == "rounded" and any(_vanish(frame.pattern) for frame in self._frames),
             "frames": [{"label": self._named(frame), "x": frame.x} for frame in self._frames],
             "opened": self._opened,
             "selected": self._selected,
@@ -166,10 +172,10 @@ class Attention(View):
 
     def _hint(self) -> str:
         if self._explained:
-            return "The scores are too many for this page: run the cell to see them here."
-        if self._frames[0].scores is not None:
-            return "The captured scores do not give this pattern by a softmax."
-        return 'Capture "blocks.*.attn.scores" as well to see the dot product behind it.'
+            return "Too many scores for a page: run the cell."
+        if all(frame.scores is not None for frame in self._frames):
+            return "The scores do not give this pattern by a softmax."
+        return 'Capture "blocks.*.attn.scores" to see why.'
 
     def _data(self) -> bytes:
         if self._kind == "scores":
@@ -229,6 +235,11 @@ class Attention(View):
             x_label=self._x_label,
             at=frame.x,
         )
+
+
+def _vanish(pattern: np.ndarray) -> bool:
+    """Whether a weight that is not 0 rounds to 0 of 255."""
+    return bool(((pattern > 0) & (np.rint(pattern * 255) == 0)).any())
 
 
 def _checked(head: tuple[int, int], layers: list[int], heads: int) -> tuple[int, int]:

@@ -63,7 +63,16 @@ def module(name: str) -> str:
 
     text = re.sub(r"^export (?!default)", "", source(name), flags=re.MULTILINE)
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    return "\n".join(_tight(line) for line in lines if line and not line.startswith("//")) + "\n"
+
+
+def _tight(line: str) -> str:
+    """A line without the spaces around signs, outside of strings; with a template in it, as it is."""
+    if "`" in line:
+        return line
+    parts = re.split(r'("(?:[^"\\]|\\.)*")', line)
+    parts[::2] = [re.sub(r" *([=>?:&|{},;*<]) *", r"\1", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 @functools.cache

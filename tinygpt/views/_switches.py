@@ -28,6 +28,7 @@ def switches(
     *,
     ruler: Mapping[str, float] | None = None,
     prompt: str | None = None,
+    answer: str | None = None,
 ) -> Switches:
     """Shows what the loss and the next token become with any of n heads switched off.
 
@@ -41,19 +42,21 @@ def switches(
         heads: The n heads, 1 to 10, as (layer, head) or as "L1H0".
         ruler: Losses to compare with, in nats per token: {"uniform": 4.16, "floor": 1.2}.
         prompt: The text that the next token continues.
+        answer: The right next token, one of `tokens`, for a tick beside it.
 
     Returns:
         A view that shows itself as the last line of a cell; `selected` names the heads that are off.
 
     Raises:
-        ValueError: Where there are not 2^n losses and rows of probs, or not as many tokens as columns.
+        ValueError: Where there are not 2^n losses and rows of probs, or not as many tokens as columns, or
+            where `answer` is none of the tokens.
 
     Example:
         >>> switches([1.0, 1.5, 1.1, 2.0], [[0.9], [0.4], [0.8], [0.1]], ["cat"], [(0, 0), (1, 0)])
         Switches view: 2 heads, loss 1.000 nats with all on, 2.000 with all off
     """
     names = [head if isinstance(head, str) else f"L{head[0]}H{head[1]}" for head in heads]
-    return Switches(_float(losses), _float(probs), list(tokens), names, dict(ruler or {}), prompt)
+    return Switches(_float(losses), _float(probs), list(tokens), names, dict(ruler or {}), prompt, answer)
 
 
 class Switches(View):
@@ -69,6 +72,7 @@ class Switches(View):
         heads: list[str],
         ruler: dict[str, float],
         prompt: str | None,
+        answer: str | None,
     ) -> None:
         super().__init__()
         if not 1 <= len(heads) <= _MOST_HEADS or len(set(heads)) < len(heads):
@@ -82,6 +86,9 @@ class Switches(View):
             )
         if not np.isfinite(losses).all() or probs.min() < 0 or probs.max() > 1 + 1e-3:
             raise ValueError("losses must be finite and probs between 0 and 1.")
+        if answer is not None and answer not in tokens:
+            raise ValueError(f"answer must be one of the tokens; got {answer!r}. Try one of {tokens}.")
+        self._answered = None if answer is None else tokens.index(answer)
         self._losses, self._probs, self._tokens, self._heads = losses, probs, tokens, heads
         self._ruler, self._prompt = {name: float(nats) for name, nats in ruler.items()}, prompt
 
@@ -109,6 +116,7 @@ class Switches(View):
             "losses": [round(float(loss), 5) for loss in self._losses],
             "ruler": self._ruler,
             "prompt": self._prompt,
+            "answer": self._answered,
             "selected": self._selected,
         }
 
@@ -127,12 +135,18 @@ class Switches(View):
         )
         alone = self._single()
         order = np.argsort(-alone, kind="stable")[:3]
-        return "\n".join([first, *(f"{self._heads[i]} off alone: {alone[i]:+.3f} nats" for i in order)])
+        lines = [first, *(f"{self._heads[i]} off alone: {alone[i]:+.3f} nats" for i in order)]
+        if self._answered is not None:
+            whole, none = self._probs[[0, -1], self._answered]
+            token = self._tokens[self._answered]
+            lines.append(f"right next token “{token}”: {whole:.3f} with all on, {none:.3f} with all off")
+        return "\n".join(lines)
 
     def _figure(self) -> Figure:
         from tinygpt.views._switches_figure import figure
 
-        return figure(self._heads, self._single(), self._losses[0], self._ruler, self._tokens, self._probs)
+        tokens = [token + " ✓" * (i == self._answered) for i, token in enumerate(self._tokens)]
+        return figure(self._heads, self._single(), self._losses[0], self._ruler, tokens, self._probs)
 
 
 def _float(values: Any) -> np.ndarray:

@@ -109,7 +109,9 @@ export function mount(host, view, link, kept = {}) {
   const headName = element("b");
   const bars = element("canvas", { role: "img", "aria-label": "Scores, exponentials and weights of this query" });
   const steps = element("ol");
-  const how = element("div", { class: "how" }, element("h3", {}, "How this weight is made"), bars, steps);
+  // Without scores, here or with a kernel, there is nothing to unfold.
+  const bare = view.kind === "rounded" && !(view.explained && link.ask);
+  const how = element("div", { class: "how" }, ...(bare ? [element("span", { class: "soft" }, view.hint)] : [element("h3", {}, "How this weight is made"), bars, steps]));
   const left = element("div", { class: "left" }, element("h3", {}, "All heads"), grid, how);
   const table = element("div", { tabindex: "-1" });
   table.hidden = true;
@@ -122,7 +124,7 @@ export function mount(host, view, link, kept = {}) {
 
   // ---- sizes, in CSS pixels
   let size;
-  function layout() {
+  function measure(big) {
     const text = big ? 19 : 12;
     const longest = tokens.reduce((a, b) => Math.max(a, short(b).length), 1);
     const gap = 5;
@@ -131,13 +133,21 @@ export function mount(host, view, link, kept = {}) {
     const step = [tile + gap, tile + gap + (full ? text + 4 : 0)];
     const side = full ? 4 : text * 2.4;
     const width = Math.max(side + heads * step[0], big ? 480 : 320);
-    // The large head takes the room that the window leaves it.
-    const room = Math.min(host.clientWidth - width - 52, innerHeight * 0.72) - longest * text * 0.61;
-    const square = clamp(room, 300, big ? 900 : 620);
+    // The large head takes the room that the window leaves it; with large text no less than without, below the rest
+    // where it must, and enough for the numbers of a dozen tokens.
+    const names = longest * text * 0.61;
+    const least = big ? Math.max(measure(false).cell, T > 12 ? 0 : 46) * T : 300;
+    const beside = host.clientWidth - width - 52;
+    const room = beside < least + names && big ? host.clientWidth - 30 : beside;
+    const square = clamp(Math.min(room, innerHeight * 0.72) - names, least, Math.max(least, big ? 900 : 620));
     const cell = square >= T ? Math.floor(Math.min(square / T, big ? 64 : 46)) : square / T;
     const named = cell >= text * 0.85;
-    const margin = named ? Math.round(longest * text * 0.61) + 10 : text + 10;
-    size = { text, cell, named, margin, tile, full, step, side, width, top: full ? text + 4 : 0, head: full ? 0 : text + 6 };
+    const margin = named ? Math.round(names) + 10 : text + 10;
+    return { text, cell, named, margin, tile, full, step, side, width, top: full ? text + 4 : 0, head: full ? 0 : text + 6 };
+  }
+  function layout() {
+    size = measure(big);
+    const { cell, margin, step, side, width } = size;
     left.style.width = width + "px";
     // Where the cells and tiles are, for whoever drives the page from outside.
     Object.assign(stage.dataset, { cell, margin });
@@ -212,7 +222,7 @@ export function mount(host, view, link, kept = {}) {
     pen.fillStyle = ink.masked;
     pen.fillRect(margin, margin, cell * T, cell * T);
     pen.drawImage(picture(current.weights, Math.round(cell * T * (window.devicePixelRatio || 1))), margin, margin, cell * T, cell * T);
-    if (cell >= text * 2.4) paintNumbers(pen);
+    if (cell >= 29) paintNumbers(pen);
     lettering(pen, `${text}px ui-monospace,Menlo,Consolas,monospace`);
     for (let i = 0; named && i < T; i++) label(pen, i, ink.soft);
     lettering(pen, `${text}px system-ui,sans-serif`);
@@ -237,7 +247,7 @@ export function mount(host, view, link, kept = {}) {
       for (let k = 0; k < rowLength(q, T, causal); k++) {
         const weight = current.weights[rowStart(q, T, causal) + k];
         pen.fillStyle = weight > 0.2 ? "#000" : "#dfe6ee";
-        const shown = weight >= 0.995 ? "1" : weight < 0.005 ? "0" : weight.toFixed(2).slice(1);
+        const shown = weight >= 0.995 ? "1" : weight >= 0.005 ? weight.toFixed(2).slice(1) : weight || view.tiny ? "<.01" : "0";
         pen.fillText(shown, margin + (k + 0.5) * cell, margin + (q + 0.5) * cell + text * 0.33);
       }
     }
@@ -296,8 +306,8 @@ export function mount(host, view, link, kept = {}) {
     if (stageBase?.of !== current) paintStage(s);
     // Canvases first: writing text on one makes the browser lay out whatever changed on the page before.
     drawStage(s);
-    drawBars(s);
-    drawSteps(s);
+    if (!bare) drawBars(s);
+    if (!bare) drawSteps(s);
     drawStrip(s);
     headName.textContent = name(s);
     say.textContent = sentence(s);
@@ -376,7 +386,7 @@ export function mount(host, view, link, kept = {}) {
     const root = Math.sqrt(view.width);
     const dot = view.width ? `${format(e.score * root, 2)} ÷ √${view.width} = ` : "";
     steps.replaceChildren(pair,
-      line("score", `${view.score} = `, dot, bold(format(e.score, 2))),
+      line("score", view.score && `${view.score} = `, dot, bold(format(e.score, 2))),
       line("mask", causal ? `key ${s.key} is not after query ${s.query}: kept` : "kept"),
       line("exp", `e^(${format(e.score, 2)} − largest ${format(e.max, 2)}) = `, bold(format(e.share))),
       line("weight", `${format(e.share)} ÷ ${format(e.sum)} (sum over ${e.count}) = `, bold(format(e.weight))));

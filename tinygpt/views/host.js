@@ -108,12 +108,14 @@ canvas[hidden]{display:none}
 .soft{color:var(--soft)}
 .push{margin-left:auto}
 button{font:inherit;font-size:.92em;color:inherit;background:var(--paper);border:1px solid var(--line);
-border-radius:6px;padding:.12em .65em;cursor:pointer}
+border-radius:6px;padding:.12em .65em;cursor:pointer;white-space:nowrap}
 button:hover{border-color:var(--soft)}
 button[aria-pressed=true],button[aria-checked=true]{background:var(--query);border-color:var(--query);color:#fff}
 :host([data-dark]) button[aria-pressed=true],:host([data-dark]) button[aria-checked=true]{color:#0b0e11}
 :focus-visible{outline:3px solid var(--key);outline-offset:2px;border-radius:4px}
 canvas{display:block}
+.scrub{display:contents}
+.stay{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:0 .8em;align-items:center;background:var(--paper);padding:.3em 0}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin-top:.6em}
 caption{text-align:left;font-weight:600;padding-bottom:.2em}
 th,td{padding:.1em .8em;text-align:right;border-bottom:1px solid var(--line);font-weight:400}

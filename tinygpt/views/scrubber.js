@@ -4,6 +4,10 @@ import { clamp, element, format, inks, lettering, roundStep, sized, ticks } from
 // Okabe–Ito, without the yellow that vanishes on white and the two that mark query and key.
 const LINES = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
+// JupyterLab makes an output three scroll containers deep, though none scrolls: nothing inside could stay in sight.
+const UNCLIP = ".jp-Cell:not(.jp-mod-outputsScrolled) .jp-OutputArea:has([data-stay]),.jp-OutputArea-child:has([data-stay]),"
+  + ".jp-OutputArea-output:has([data-stay]){overflow:visible}";
+
 export function nearest(values, x) {
   return values.reduce((best, value, i) => (Math.abs(value - x) < Math.abs(values[best] - x) ? i : best), 0);
 }
@@ -18,8 +22,11 @@ export function scrubber(view, host, changed) {
   const slider = element("input", { type: "range", min: low, max: high, step: "any", "aria-label": `Checkpoint, by ${view.x_label}` });
   const play = element("button", { type: "button" }, "▶ Play");
   const where = element("output", { class: "mono" });
-  const node = element("div", {}, element("div", { class: "bar" }, play, where), charts, slider);
+  // The charts scroll away, the slider stays in sight: above a head that may be as tall as the window.
+  const node = element("div", { class: "scrub" }, charts, element("div", { class: "stay" }, slider, play, where));
   charts.hidden = curves.length === 0;
+  if (!("stay" in host.dataset)) host.append(element("style", {}, UNCLIP));
+  host.dataset.stay = "";
   let size;
   let frame = view.opened;
 
@@ -33,7 +40,7 @@ export function scrubber(view, host, changed) {
     const tall = big ? 110 : 70;
     size = { left: text * 4.6, right: width - text * 1.5, width };
     // The thumb is 16 pixels wide: half of it overhangs either end, so that its middle stands on the charts' axis.
-    slider.style.cssText = `display:block;margin:0 0 .6em ${size.left - 8}px;width:${size.right - size.left + 16}px;accent-color:var(--key)`;
+    slider.style.cssText = `margin:0 0 0 ${size.left - 8}px;width:${size.right - size.left + 16}px;accent-color:var(--key)`;
     if (curves.length) drawCharts(sized(charts, width, curves.length * (tall + text * 1.9) + text * 1.6), text, tall);
   }
 

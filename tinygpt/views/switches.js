@@ -59,9 +59,10 @@ export function mount(host, view, link, kept = {}) {
   const say = element("div", { class: "say", "aria-live": "polite" });
   const lossBar = element("canvas", { role: "img" });
   const next = element("div", { class: "next" });
-  const rows = tokens.map((token) => {
+  const tick = (i) => (i === view.answer ? " ✓" : "");
+  const rows = tokens.map((token, i) => {
     const parts = { fill: element("i", { class: "grow" }), mark: element("u"), number: element("output") };
-    next.append(element("span", { class: "mono" }, token), element("span", { class: "track" }, parts.fill, parts.mark), parts.number);
+    next.append(element("span", { class: "mono" }, token + tick(i)), element("span", { class: "track" }, parts.fill, parts.mark), parts.number);
     return parts;
   });
   const prompt = view.prompt === null ? [] : [element("div", { class: "prompt mono" }, view.prompt)];
@@ -76,9 +77,10 @@ export function mount(host, view, link, kept = {}) {
   function draw() {
     const change = losses[off] - losses[0];
     const names = listOff(off, heads);
-    say.textContent = names.length
+    const right = view.answer === null ? "" : `; right next token “${tokens[view.answer]}” ${format(odds(off, view.answer))}`;
+    say.textContent = (names.length
       ? `${names.join(", ")} off: loss ${format(losses[off])} nats, ${signed(change)} against the whole model`
-      : `All heads on: loss ${format(losses[0])} nats`;
+      : `All heads on: loss ${format(losses[0])} nats`) + right;
     heads.forEach((name, i) => {
       const on = !((off >> i) & 1);
       const effect = signed(losses[flip(off, i)] - losses[off]);
@@ -138,7 +140,7 @@ export function mount(host, view, link, kept = {}) {
   function drawTable() {
     const line = (tag, cells) => element("tr", {}, ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
     const effect = heads.map((name, i) => [name, (off >> i) & 1 ? "off" : "on", format(losses[off]), format(losses[flip(off, i)])]);
-    const guess = tokens.map((token, i) => [token, String(i + 1), format(odds(off, i)), format(odds(0, i))]);
+    const guess = tokens.map((token, i) => [token + tick(i) + (tick(i) && " right"), String(i + 1), format(odds(off, i)), format(odds(0, i))]);
     const make = (caption, header, body) => element("table", {}, element("caption", {}, caption),
       element("thead", {}, line("th", header)), element("tbody", {}, ...body.map((cells) => line("td", cells))));
     table.replaceChildren(
