@@ -125,6 +125,8 @@ def pip(*arguments: str) -> None:
         last.append(line)
         if line.lstrip().startswith(("Downloading", "Installing")):
             print(f"  {line.strip()[:100]}", flush=True)
+        if line.startswith("Installing collected packages"):
+            say("unpacking; this takes about a minute")
     if process.wait():
         free = shutil.disk_usage(ROOT).free / 1e9
         raise Stop(

@@ -27,6 +27,7 @@ WELL = Facts(
     memory_free=4_000_000_000,
     threads=2,
     cpus=2,
+    threads_asked="",
     front_end="terminal",
     disk_free=9_000_000_000,
     compiler="/usr/bin/c++",
@@ -47,6 +48,20 @@ def test_a_healthy_machine_passes_with_a_line_for_each_thing(capsys: pytest.Capt
     assert "fp32 80 GFLOP/s, bf16 200 GFLOP/s" in lines[2]
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        (dict(), "2 of 2 CPUs"),
+        (dict(threads=1, threads_asked="1"), "1 of 2 CPUs (OMP_NUM_THREADS=1)"),
+        (dict(threads=1, cpus=1), "1 of 1 CPU"),
+        (dict(cpus=4), "2 of 4 CPUs (one for each core that this process may use)"),
+    ],
+)
+def test_it_says_why_a_cpu_is_left_alone(changes: dict, found: str) -> None:
+    (line,) = [line for line in doctor.judge(replace(WELL, **changes)) if line.name == "threads"]
+    assert line.found == found
+
+
 BROKEN = {
     "old Python": (dict(python=(3, 9, 6)), "Python", "Install Python 3.10 to 3.13"),
     "no torch": (dict(torch_error="ModuleNotFoundError: No module named 'torch'"), "torch", "pip install"),
@@ -54,7 +69,6 @@ BROKEN = {
     "driver too old": (dict(nvidia=True, torch_build="12.8"), "torch", "Update the NVIDIA driver"),
     "nothing measured": (dict(flops={}), "device", "Mend torch"),
     "slow": (dict(flops={"fp32": 1e9}), "device", "Colab"),
-    "too many threads": (dict(threads=8), "threads", "Unset OMP_NUM_THREADS"),
     "little memory": (dict(memory_free=1_000_000_000), "memory", "shut down other kernels"),
     "no Jupyter": (dict(packages=packages(jupyterlab=None)), "front-end", "pip install jupyterlab"),
     "no widgets": (dict(packages=packages(ipywidgets=None)), "widgets", "pip install ipywidgets"),

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from jupyter_server.services.config import ConfigManager
 
 from tinygpt.cli import lab
 
@@ -42,6 +43,14 @@ def test_it_opens_the_first_chapter(course: Path) -> None:
 
 def test_it_opens_the_chapter_asked_for(course: Path) -> None:
     assert "--LabApp.default_url=/lab/tree/course/03_attention.ipynb" in lab.prepare(options("03"))[0]
+
+
+def test_jupyterlab_does_not_ask_about_news(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
+    ours, *rest = lab.prepare(options())[1]["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert rest == ["mine"]
+    (overrides,) = ConfigManager(read_config_path=[f"{ours}/labconfig"]).get("default_setting_overrides").values()
+    assert overrides == {"checkForUpdates": False, "fetchNews": "false"}
 
 
 def test_it_says_which_chapters_there_are(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,13 +115,16 @@ def test_jupyterlab_answers_at_the_printed_address_with_this_python_as_its_kerne
     code = "import sys; from tinygpt.cli import lab; sys.exit(lab.run(sys.argv[1:]))"
     port = lab.free_port(18888)
     command = [sys.executable, "-c", code, "03", "--no-browser", f"--port={port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as server:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=dict(os.environ)) as server:
         try:
             printed = next(line for line in server.stdout or () if "http://" in line)
             token = printed.strip().rsplit("token=")[1]
             answer = poll(f"http://localhost:{port}/api/kernelspecs?token={token}", seconds=60)
         finally:
             server.terminate()
+        said = server.stderr.read() if server.stderr else ""
+    assert "[I " not in said
     assert '"default": "python3"' in answer
     assert Path(sys.prefix).as_posix() in answer or '"python"' in answer
 

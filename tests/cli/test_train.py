@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import signal
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def test_it_trains_saves_and_is_sampled_from(text: Path, out: Path, capsys) -> N
     loss = train.val_loss(kept.model, tokens.val, 16)
     bits = tokens.bits_per_byte(loss)
     assert f"validation loss {loss:.3f} nats per token = {bits:.3f} bits per byte" in printed.out
+    assert re.search(r"\d tokens/s · \d+ s in steps\n", printed.out)
+    assert re.search(r"\n\d+ s in all, with the tokenizer and the validation\n", printed.out)
     assert "20/20" in printed.err and "tokens/s" in printed.err
 
     assert main(["sample", str(out), "--prompt", "the model", "--tokens", "5"]) == 0

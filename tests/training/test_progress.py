@@ -1,4 +1,4 @@
-"""Progress as it is seen: a bar in a terminal, one picture in a real kernel, and a stop button that keeps."""
+"""Progress as it is seen: a bar in a terminal, lines in a file, one picture in a real kernel, and a stop button that keeps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def tiny_run(steps: int = 5, **options):
     return fit(model, data.worlds.repeats(batch_size=4), steps=steps, **options)
 
 
-def test_a_terminal_shows_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_shows_loss_speed_and_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     run = tiny_run(30)
     bar = capsys.readouterr().err
     last = bar.split("\r")[-1]
@@ -34,6 +37,27 @@ def test_a_terminal_shows_loss_speed_and_time_left(capsys: pytest.CaptureFixture
     shown = float(re.search(r"loss=([\d.]+)", last)[1])
     assert shown == pytest.approx(sum(run.losses[-20:]) / 20, abs=6e-4)
     assert re.search(r"tokens/s=[\d,]+", last)
+
+
+def test_a_file_gets_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(35)
+    written = capsys.readouterr().err
+    assert "\r" not in written
+    lines = written.splitlines()
+    assert [line.split("/")[0] for line in lines] == ["4", "7", "11", "14", "18", "21", "25", "28", "32", "35"]
+    said = re.fullmatch(r"35/35 steps, loss ([\d.]+), tokens/s [\d,]+", lines[-1])
+    assert float(said[1]) == pytest.approx(sum(run.losses[-20:]) / 20, abs=6e-4)
+
+
+def test_a_resumed_run_tells_only_of_the_tenths_it_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [Step(i, 2.0, 1e-3, 1.0, 128, 0.5) for i in range(20)]
+    run = Run(steps[:15], total=20)
+    lines = progress.Lines(run)
+    for step in steps[15:]:
+        lines.update(run)
+        run.steps.append(step)
+    lines.update(run)
+    assert [line.split("/")[0] for line in capsys.readouterr().err.splitlines()] == ["16", "18", "20"]
 
 
 def test_nothing_is_shown_when_nothing_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,8 @@ class Facts:
         memory_total: Bytes of main memory.
         memory_free: Bytes of main memory that can still be had.
         threads: CPU threads that torch will use.
-        cpus: CPUs that this process may use.
+        cpus: CPUs that the machine has.
+        threads_asked: The value of OMP_NUM_THREADS, or "".
         front_end: "terminal", or the notebook front-end that started this process.
         disk_free: Bytes free in the current folder.
         compiler: Path of a C++ compiler, or "".
@@ -50,6 +51,7 @@ class Facts:
     memory_free: int
     threads: int
     cpus: int
+    threads_asked: str
     front_end: str
     disk_free: int
     compiler: str
@@ -133,10 +135,11 @@ def _device(facts: Facts) -> Line:
 
 
 def _threads(facts: Facts) -> Line:
-    found = f"{facts.threads} on {facts.cpus} usable CPUs"
-    if facts.threads > facts.cpus:
-        return Line(FAIL, "threads", found, "They wait for each other. Unset OMP_NUM_THREADS.")
-    return Line(OK, "threads", found)
+    found = f"{facts.threads} of {facts.cpus} CPU{'' if facts.cpus == 1 else 's'}"
+    if facts.threads_asked:
+        return Line(OK, "threads", f"{found} (OMP_NUM_THREADS={facts.threads_asked})")
+    fewer = " (one for each core that this process may use)" if facts.threads < facts.cpus else ""
+    return Line(OK, "threads", found + fewer)
 
 
 def _memory(facts: Facts) -> Line:
@@ -192,7 +195,7 @@ def _compiler(facts: Facts) -> Line:
 def examine_machine() -> Facts:
     """Measure this machine; takes about a second once torch is imported."""
     build, error, device, flops = _try_torch()
-    total, free, threads, cpus = _resources() if not error else (0, 0, 1, 1)
+    total, free, threads = _resources() if not error else (0, 0, 1)
     return Facts(
         python=sys.version_info[:3],
         packages={name: version for name in PACKAGES if (version := _version(name))},
@@ -204,7 +207,8 @@ def examine_machine() -> Facts:
         memory_total=total,
         memory_free=free,
         threads=threads,
-        cpus=cpus,
+        cpus=os.cpu_count() or 1,
+        threads_asked=os.environ.get("OMP_NUM_THREADS", ""),
         front_end=front_end(os.environ),
         disk_free=shutil.disk_usage(Path.cwd()).free,
         compiler=next(filter(None, map(shutil.which, ("c++", "g++", "clang++", "cl"))), "") or "",
@@ -244,11 +248,11 @@ def _try_torch() -> tuple[str, str, str, dict[str, float]]:
         return "", f"{type(error).__name__}: {error}".splitlines()[0], "cpu", {}
 
 
-def _resources() -> tuple[int, int, int, int]:
-    from tinygpt.runtime import memory, usable_cpus, use_threads
+def _resources() -> tuple[int, int, int]:
+    from tinygpt.runtime import memory, use_threads
 
     now = memory()
-    return now.total, now.available, use_threads(), usable_cpus()
+    return now.total, now.available, use_threads()
 
 
 def _version(name: str) -> str | None:

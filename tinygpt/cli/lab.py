@@ -59,15 +59,18 @@ def prepare(options: argparse.Namespace) -> tuple[list[str], dict[str, str], str
     port = free_port(options.port)
     # In the environment, not on the command line, where every user of the machine could read it.
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
+    # Settings of ours, which the reader's own override: no question about news covers the chapter.
+    settings = [str(Path(__file__).with_name("jupyter")), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     environment = {
         **os.environ,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, settings)),
         "JUPYTER_TOKEN": token,
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's python3 kernel, not one from the home folder
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{chapter}"]
-    command += ["--ServerApp.answer_yes=True", "--log-level=WARN"]
+    command += ["--ServerApp.answer_yes=True", "--log-level=WARN", "--LabApp.log_level=WARN"]
     command += ["--no-browser"] if options.no_browser or headless(os.environ) else []
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     return command, environment, f"http://localhost:{port}/lab/tree/{chapter}?token={token}"

@@ -99,6 +99,7 @@ class Job:
 
 def run(argv: list[str]) -> int:
     """Runs the command. Returns 0, or 130 when it was interrupted; what was learnt is saved in both cases."""
+    started = time.perf_counter()
     given = parse(argv)
     options = TrainOptions(**chosen(TrainOptions, given))
     exists = Path(options.out).exists()
@@ -112,6 +113,7 @@ def run(argv: list[str]) -> int:
     print(f"model {job.model.n_parameters:,} parameters, {job.config.steps:,} steps")
     result = _fit(job)
     _report(result, job)
+    print(f"{time.perf_counter() - started:.0f} s in all, with the tokenizer and the validation")
     return 130 if result.interrupted else 0
 
 
@@ -253,7 +255,7 @@ def _fit(job: Job) -> training.Run:
 def _report(result: training.Run, job: Job) -> None:
     out, text = job.options.out, job.text
     loss = val_loss(job.model, text.val, job.model.config.context)
-    print(result.headline())
+    print(f"{result.headline()} in steps")
     print(f"validation loss {loss:.3f} nats per token = {text.bits_per_byte(loss):.3f} bits per byte")
     counted = data.character_rulers(*("\n".join(part) for part in text.documents))
     rows = "  ".join(f"{name} {bits:.2f}" for name, bits in counted.items())

@@ -1,4 +1,4 @@
-"""Progress of a run: a live curve in a notebook, a bar in a terminal."""
+"""Progress of a run: a live curve in a notebook, a bar in a terminal, a few lines in a file."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ class Terminal:
         self.bar.close()
 
 
+class Lines:
+    """A line for each tenth of the run, for output that goes to a file, where a bar would be one endless line."""
+
+    def __init__(self, run: Run) -> None:
+        self.told = self._tenth(run)
+
+    def update(self, run: Run) -> None:
+        if self._tenth(run) > self.told:
+            self.told = self._tenth(run)
+            numbers = ", ".join(f"{name} {value}" for name, value in _numbers(run).items())
+            print(f"{len(run.steps)}/{run.total} steps, {numbers}", file=sys.stderr, flush=True)
+
+    def close(self, run: Run) -> None:
+        pass
+
+    def _tenth(self, run: Run) -> int:
+        return 10 * len(run.steps) // max(1, run.total)
+
+
 class Notebook:
     """One picture, replaced twice a second; its last state stays in the saved notebook."""
 
@@ -81,8 +100,10 @@ def _numbers(run: Run) -> dict[str, str]:
     return {"loss": f"{sum(s.loss for s in recent) / max(1, len(recent)):.3f}", "tokens/s": f"{speed:,.0f}"}
 
 
-def progress_for(run: Run, wanted: bool) -> Silent | Terminal | Notebook:
+def progress_for(run: Run, wanted: bool) -> Silent | Terminal | Lines | Notebook:
     """Returns the display that fits where this process runs."""
     if not wanted:
         return Silent()
-    return Notebook(run) if in_notebook() else Terminal(run)
+    if in_notebook():
+        return Notebook(run)
+    return Terminal(run) if sys.stderr.isatty() else Lines(run)
