@@ -49,7 +49,8 @@ def test_jupyterlab_does_not_ask_about_news(course: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
     ours, *rest = lab.prepare(options())[1]["JUPYTER_CONFIG_PATH"].split(os.pathsep)
     assert rest == ["mine"]
-    (overrides,) = ConfigManager(read_config_path=[f"{ours}/labconfig"]).get("default_setting_overrides").values()
+    settings = ConfigManager(read_config_path=[f"{ours}/labconfig"]).get("default_setting_overrides")
+    (overrides,) = settings.values()
     assert overrides == {"checkForUpdates": False, "fetchNews": "false"}
 
 

@@ -1,4 +1,4 @@
-"""Progress as it is seen: a bar in a terminal, lines in a file, one picture in a real kernel, and a stop button that keeps."""
+"""Progress as it is seen: a bar in a terminal, lines in a file, one picture in a real kernel, a stop button."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_file_gets_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -
     written = capsys.readouterr().err
     assert "\r" not in written
     lines = written.splitlines()
-    assert [line.split("/")[0] for line in lines] == ["4", "7", "11", "14", "18", "21", "25", "28", "32", "35"]
+    assert [int(line.split("/")[0]) for line in lines] == [4, 7, 11, 14, 18, 21, 25, 28, 32, 35]
     said = re.fullmatch(r"35/35 steps, loss ([\d.]+), tokens/s [\d,]+", lines[-1])
     assert float(said[1]) == pytest.approx(sum(run.losses[-20:]) / 20, abs=6e-4)
 

@@ -46,7 +46,7 @@ class Terminal:
 
 
 class Lines:
-    """A line for each tenth of the run, for output that goes to a file, where a bar would be one endless line."""
+    """A line for each tenth of the run, for a file, in which a bar would be one endless line."""
 
     def __init__(self, run: Run) -> None:
         self.told = self._tenth(run)
