@@ -1,4 +1,4 @@
-"""Progress as it is seen: a bar in a terminal, lines in a file, one picture in a real kernel, a stop button."""
+"""Progress as it is seen: a bar in a terminal, lines in a file, a picture in a real kernel, a stop button."""
 
 from __future__ import annotations
 
