@@ -5,14 +5,17 @@ from tinygpt.tokenizers.bpe import PATTERN, BPETokenizer
 from tinygpt.tokenizers.bpe_training import train_bpe
 from tinygpt.tokenizers.characters import CharacterTokenizer, train_characters
 from tinygpt.tokenizers.files import from_json, load
+from tinygpt.tokenizers.steps import MergeStep, merge_steps
 
 __all__ = [
     "PATTERN",
     "BPETokenizer",
     "CharacterTokenizer",
+    "MergeStep",
     "Tokenizer",
     "from_json",
     "load",
+    "merge_steps",
     "train_bpe",
     "train_characters",
 ]
