@@ -179,6 +179,14 @@ def test_a_replaced_activation_is_used() -> None:
     torch.testing.assert_close(Decoder(model).read(ids), model(ids[None])[0, -1:], atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_a_decoder_that_starts_with_one_token(config: GPTConfig) -> None:
+    model = scrambled(config)
+    torch.testing.assert_close(
+        Decoder(model).read(torch.tensor([1])), model(torch.tensor([[1]]))[0], atol=2e-5, rtol=1e-4
+    )
+
+
 def test_a_decoder_is_not_made_longer_than_its_positions() -> None:
     with pytest.raises(ValueError, match="learned positions end at context=16; got length=17"):
         Decoder(GPT(GPTConfig(**SHAPE, position="learned")), 17)

@@ -2,6 +2,7 @@
 
 from tinygpt.data import worlds
 from tinygpt.data.cache import cache_folder
+from tinygpt.data.counting import NGram
 from tinygpt.data.harvest import Corpus, documentation
 from tinygpt.data.ngrams import bits_per_byte, character_rulers, rulers
 from tinygpt.data.packing import batches, pack, split
@@ -10,6 +11,7 @@ from tinygpt.data.web import cached_path, download, tiny_shakespeare
 
 __all__ = [
     "Corpus",
+    "NGram",
     "Stream",
     "batches",
     "bits_per_byte",

@@ -39,11 +39,9 @@ def rulers(train: np.ndarray, val: np.ndarray, vocab_size: int) -> dict[str, flo
     Source: MacKay and Peto 1995, "A hierarchical Dirichlet language model", with the strength k chosen
         on held-out text instead of by its evidence.
     """
-    train, val = _checked(train, "train", 100, vocab_size), _checked(val, "val", 3, vocab_size)
-    block = min(1024, len(train) // 50)
-    held = np.arange(len(train)) // block % 10 == 9  # spread out, since a corpus is not the same all over
-    strengths = _best_strengths(_NGrams(train[~held], train[held], vocab_size))
-    losses = _NGrams(train, val, vocab_size).losses(strengths)
+    train = in_vocabulary(train, "train", 100, vocab_size)
+    val = in_vocabulary(val, "val", 3, vocab_size)
+    losses = _NGrams(train, val, vocab_size).losses(best_strengths(train, vocab_size))
     return {"uniform": math.log(vocab_size), **dict(zip(ORDERS, losses, strict=True))}
 
 
@@ -87,7 +85,8 @@ def bits_per_byte(nats_per_token: float, n_tokens: int, n_bytes: int) -> float:
     return nats_per_token * n_tokens / (n_bytes * math.log(2))
 
 
-def _checked(tokens: np.ndarray, name: str, least: int, vocab_size: int) -> np.ndarray:
+def in_vocabulary(tokens: np.ndarray, name: str, least: int, vocab_size: int) -> np.ndarray:
+    """The tokens as int64, once they are known to be enough and all in the vocabulary."""
     if len(tokens) < least:
         raise ValueError(f"{name} needs at least {least} tokens; got {len(tokens)}. Use a longer text.")
     if not 0 <= tokens.min() <= tokens.max() < vocab_size:
@@ -105,7 +104,7 @@ class _NGrams:
         self.vocab_size = vocab_size
         self.counts, self.histories = [], [np.full(len(text) - 2, len(train))]
         for n in (1, 2, 3):
-            seen, asked = (_codes(tokens, n, vocab_size) for tokens in (train, text))
+            seen, asked = (codes(tokens, n, vocab_size) for tokens in (train, text))
             size = vocab_size**n
             self.counts.append(_count(seen, asked[3 - n :], size))
             # The last n-gram is followed by nothing, so it is no history.
@@ -124,6 +123,13 @@ class _NGrams:
         return losses
 
 
+def best_strengths(train: np.ndarray, vocab_size: int) -> list[float]:
+    """k_1, k_2 and k_3 of `rulers`: the best of `STRENGTHS` for blocks of `train` held out of the counts."""
+    block = min(1024, len(train) // 50)
+    held = np.arange(len(train)) // block % 10 == 9  # spread out, since a corpus is not the same all over
+    return _best_strengths(_NGrams(train[~held], train[held], vocab_size))
+
+
 def _best_strengths(held: _NGrams) -> list[float]:
     chosen, p = [], 1 / held.vocab_size
     for n in (1, 2, 3):
@@ -133,7 +139,7 @@ def _best_strengths(held: _NGrams) -> list[float]:
     return chosen
 
 
-def _codes(tokens: np.ndarray, n: int, vocab_size: int) -> np.ndarray:
+def codes(tokens: np.ndarray, n: int, vocab_size: int) -> np.ndarray:
     """Each run of n tokens as one number, base `vocab_size`."""
     codes = tokens[: len(tokens) - n + 1]
     for i in range(1, n):

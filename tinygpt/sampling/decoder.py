@@ -159,7 +159,7 @@ class Decoder:
 
     def _bias(self, end: int) -> Tensor:
         c = self.config
-        if self.used:
+        if end == self.used + 1:
             return self.penalty[:, self.length - end :].view(1, c.kv_heads, -1, end)
         keys = torch.arange(end)
         return causal_bias(keys, keys, self.slopes)[None]

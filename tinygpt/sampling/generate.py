@@ -50,7 +50,7 @@ def _stream(
     generator = None if seed is None else torch.Generator(rows.device).manual_seed(seed)
     ends = torch.tensor(stop, device=rows.device, dtype=rows.dtype)
     finished = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    read = _reader(model, len(rows), min(model.config.context, rows.shape[1] + n))
+    read = reader(model, len(rows), min(model.config.context, rows.shape[1] + n))
     logits = read(rows)
     for i in range(n):
         token = _choose(logits, filters, generator)
@@ -149,7 +149,7 @@ def _rows(prompt: Sequence[int] | Tensor, model: GPT) -> Int[Tensor, "B T"]:
     return rows
 
 
-def _reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
+def reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
     """Returns a function of all rows so far that gives the logits (B × V) of what comes next.
 
     It reads only what it has not read before. When the context is full it forgets the older half and
