@@ -13,7 +13,7 @@ CONFIG = GPTConfig(**SHAPE)
 
 
 def hooks_left(model: GPT) -> int:
-    return sum(len(module._forward_hooks) for module in model.modules())
+    return sum(len(tap.watchers) for tap in taps(model).values())
 
 
 def test_capture_sees_every_tap() -> None:

@@ -6,12 +6,13 @@ import fnmatch
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 
-from tinygpt.models import Tap, taps
+from tinygpt.models import taps
+from tinygpt.models.tap import Watcher
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -39,10 +40,10 @@ def capture(model: nn.Module, *patterns: str) -> Iterator[dict[str, Tensor]]:
     """
     seen: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Callable[..., None]:
-        return lambda module, inputs, output: seen.__setitem__(name, output.detach())
+    def keep(name: str) -> Watcher:
+        return lambda activation: seen.__setitem__(name, activation.detach())
 
-    with _hooked(model, {pattern: keep for pattern in patterns or ("*",)}):
+    with _watched(model, {pattern: keep for pattern in patterns or ("*",)}):
         yield seen
     if not seen:
         raise RuntimeError(
@@ -72,19 +73,19 @@ def edit(model: nn.Module, edits: Mapping[str, Edit]) -> Iterator[None]:
         False
     """
 
-    def replace(function: Edit, name: str) -> Callable[..., Tensor]:
-        def hook(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-            new = function(output)
-            if not isinstance(new, Tensor) or new.shape != output.shape:
+    def replace(function: Edit, name: str) -> Watcher:
+        def watcher(activation: Tensor) -> Tensor:
+            new = function(activation)
+            if not isinstance(new, Tensor) or new.shape != activation.shape:
                 got = tuple(new.shape) if isinstance(new, Tensor) else type(new).__name__
                 raise ValueError(
-                    f"the edit of {name} must return shape {tuple(output.shape)}; it returned {got}."
+                    f"the edit of {name} must return shape {tuple(activation.shape)}; it returned {got}."
                 )
             return new
 
-        return hook
+        return watcher
 
-    with _hooked(model, {pattern: partial(replace, function) for pattern, function in edits.items()}):
+    with _watched(model, {pattern: partial(replace, function) for pattern, function in edits.items()}):
         yield
 
 
@@ -129,11 +130,12 @@ def _check_heads(heads: tuple[int, ...], outputs: Tensor) -> None:
         raise ValueError(f"heads are numbered 0 to {outputs.shape[1] - 1}; got {bad}.")
 
 
-def _matching(named: Mapping[str, Tap], pattern: str) -> list[str]:
-    found = fnmatch.filter(named, pattern)
+@cache  # few models' names, few patterns, and looking them up again would be 1 % of a small model's pass
+def _matching(names: tuple[str, ...], pattern: str) -> tuple[str, ...]:
+    found = fnmatch.filter(names, pattern)
     if not found:
-        raise KeyError(f"no tap matches {pattern!r}. The taps are {', '.join(named)}.")
-    return found
+        raise KeyError(f"no tap matches {pattern!r}. The taps are {', '.join(names)}.")
+    return tuple(found)
 
 
 def _as_written() -> AbstractContextManager[object]:
@@ -144,14 +146,16 @@ def _as_written() -> AbstractContextManager[object]:
 
 
 @contextmanager
-def _hooked(model: nn.Module, makers: Mapping[str, Callable[[str], Callable[..., object]]]) -> Iterator[None]:
-    """Hooks `maker(name)` to every tap whose name matches; of two patterns that match, the later counts."""
+def _watched(model: nn.Module, makers: Mapping[str, Callable[[str], Watcher]]) -> Iterator[None]:
+    """Lets `maker(name)` watch every tap whose name matches; of two patterns that match, the later counts."""
     named = taps(model)
-    hooks = {name: maker(name) for pattern, maker in makers.items() for name in _matching(named, pattern)}
-    handles = [named[name].register_forward_hook(hook) for name, hook in hooks.items()]
+    names = tuple(named)
+    watchers = {name: maker(name) for pattern, maker in makers.items() for name in _matching(names, pattern)}
+    for name, watcher in watchers.items():
+        named[name].watchers.append(watcher)
     try:
         with _as_written():
             yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for name, watcher in watchers.items():
+            named[name].watchers.remove(watcher)

@@ -15,7 +15,7 @@ from tinygpt.models.positions import alibi_slopes, causal_bias, rope_angles, rot
 from tinygpt.models.tap import Tap
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
     from tinygpt.models.cache import KVCache
     from tinygpt.models.config import GPTConfig
@@ -26,14 +26,16 @@ class Geometry:
     """What all layers of one forward pass share about positions.
 
     Attributes:
-        keys: positions of all tokens, the earlier and the new ones.
+        n_keys: tokens in all, the earlier and the new ones.
         n_new: how many of them are new, and therefore queries.
+        device: of the tokens.
         rotation: cos and sin for RoPE, or None.
         slopes: of ALiBi, or None.
     """
 
-    keys: Int[Tensor, " S"]
+    n_keys: int
     n_new: int
+    device: torch.device
     rotation: tuple[Tensor, Tensor] | None
     slopes: Float[Tensor, " H"] | None
     _bias: Float[Tensor, "H T S"] | None = None
@@ -41,24 +43,25 @@ class Geometry:
     @property
     def plain(self) -> bool:
         """Whether `bias` is nothing but the square causal mask, which fused kernels know by heart."""
-        return self.slopes is None and self.n_new == len(self.keys)
+        return self.slopes is None and self.n_new == self.n_keys
 
     @property
     def bias(self) -> Float[Tensor, "H T S"]:
         """Added to the scores: −inf in the future, ALiBi's penalty elsewhere. Made when first asked for."""
         if self._bias is None:
-            queries = self.keys[len(self.keys) - self.n_new :]
-            self._bias = causal_bias(queries, self.keys, self.slopes)
+            self._bias = causal_bias(self.n_new, self.n_keys, self.slopes, self.device)
         return self._bias
 
 
 def geometry(config: GPTConfig, start: int, n_new: int, x: Tensor) -> Geometry:
     """Returns the positions' part of attention for `n_new` tokens that follow `start` earlier ones."""
-    keys = torch.arange(start + n_new, device=x.device)
-    rope, alibi = config.position == "rope", config.position == "alibi"
-    slopes = alibi_slopes(config.n_heads).to(x.device) if alibi else None
-    rotation = rope_angles(keys[start:], config.d_head, config.rope_base) if rope else None
-    return Geometry(keys, n_new, rotation, slopes)
+    rotation = slopes = None
+    if config.position == "rope":
+        positions = torch.arange(start, start + n_new, device=x.device)
+        rotation = rope_angles(positions, config.d_head, config.rope_base)
+    if config.position == "alibi":
+        slopes = alibi_slopes(config.n_heads).to(x.device)
+    return Geometry(start + n_new, n_new, x.device, rotation, slopes)
 
 
 class Attention(nn.Module):
@@ -121,9 +124,8 @@ class Attention(nn.Module):
     def _batched(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Float[Tensor, "B H T K"]:
         """Two batched products: little slower than the fused kernel, and in bfloat16 on a CPU much faster."""
         B, H, T, K = q.shape
-        q, k, v = q.reshape(B * H, T, K), k.reshape(B * H, -1, K), v.reshape(B * H, -1, K)
-        bias = bias.to(q.dtype)
-        bias = bias if bias.shape[0] == 1 else bias.repeat(B, 1, 1)
-        pattern = torch.baddbmm(bias, q, k.mT, alpha=1 / math.sqrt(K)).softmax(dim=-1)
-        pattern = self.pattern(pattern.view(B, H, T, -1)).view(B * H, T, -1)
-        return torch.bmm(pattern, v).view(B, H, T, K)
+        if bias.shape[0] != 1:
+            bias = bias.repeat(B, 1, 1)
+        scores = torch.baddbmm(bias.to(q.dtype), q.flatten(0, 1), k.flatten(0, 1).mT, alpha=K**-0.5)
+        pattern = self.pattern(scores.softmax(dim=-1).view(B, H, T, -1))
+        return torch.bmm(pattern.flatten(0, 1), v.flatten(0, 1)).view(B, H, T, K)

@@ -69,20 +69,30 @@ def alibi_slopes(n_heads: int) -> Float[Tensor, " H"]:
 
 
 def causal_bias(
-    queries: Int[Tensor, " T"], keys: Int[Tensor, " S"], slopes: Float[Tensor, " H"] | None = None
+    n_queries: int,
+    n_keys: int,
+    slopes: Float[Tensor, " H"] | None = None,
+    device: torch.device | str | None = None,
 ) -> Float[Tensor, "H T S"]:
     """Returns what is added to the scores: −inf on keys in the future, and ALiBi's penalty elsewhere.
 
     Args:
-        queries: positions of the queries.
-        keys: positions of the keys.
+        n_queries: how many of the keys' tokens, the last ones, ask.
+        n_keys: tokens that are there, the earlier and the new ones.
         slopes: from `alibi_slopes`; None for no penalty.
+        device: where to make it; slopes must be there.
 
     Returns:
         float32, H × T × S; H is 1 without slopes.
+
+    Example:
+        >>> causal_bias(2, 3)
+        tensor([[[0., 0., -inf],
+                 [0., 0., 0.]]])
     """
-    distance = queries[:, None] - keys[None, :]
-    penalty = torch.zeros_like(distance, dtype=torch.float32)[None]
-    if slopes is not None:
-        penalty = -slopes[:, None, None] * distance.clamp(min=0)
-    return penalty.masked_fill(distance < 0, -math.inf)
+    first = n_keys - n_queries
+    future = torch.full((1, n_queries, n_keys), -math.inf, device=device).triu_(first + 1)
+    if slopes is None:
+        return future
+    keys = torch.arange(n_keys, device=device)
+    return future - slopes[:, None, None] * (keys[first:, None] - keys).clamp(min=0)

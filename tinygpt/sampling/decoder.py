@@ -161,8 +161,7 @@ class Decoder:
         c = self.config
         if end == self.used + 1:
             return self.penalty[:, self.length - end :].view(1, c.kv_heads, -1, end)
-        keys = torch.arange(end)
-        return causal_bias(keys, keys, self.slopes)[None]
+        return causal_bias(end, end, self.slopes)[None]
 
 
 def _normalise(kind: str, width: int):

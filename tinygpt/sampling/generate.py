@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, uncompiled
+from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, taps, uncompiled
 from tinygpt.models.norms import RMSNorm
 from tinygpt.models.transformer import head_is_plain
 from tinygpt.sampling.decoder import Decoder
@@ -178,6 +178,8 @@ def _plain(model: GPT) -> bool:
     if model.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
     if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
+        return False
+    if any(tap.watched for tap in taps(model).values()):
         return False
     return all(
         type(part) in _KNOWN and not part._forward_hooks and not part._forward_pre_hooks
