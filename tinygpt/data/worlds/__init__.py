@@ -1,5 +1,6 @@
 """Generated worlds: text whose true probability is known exactly."""
 
+from tinygpt.data.worlds.grammar import first_mistake
 from tinygpt.data.worlds.induction import repeat_nats, repeat_periods, repeats
 from tinygpt.data.worlds.lexicon import render
 from tinygpt.data.worlds.tracer import Document
@@ -14,6 +15,7 @@ __all__ = [
     "almanac_nats",
     "brambleford",
     "brambleford_facts",
+    "first_mistake",
     "render",
     "repeat_nats",
     "repeat_periods",
