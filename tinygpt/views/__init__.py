@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
     from tinygpt.views._host import View
     from tinygpt.views._switches import Switches, switches
+    from tinygpt.views._tokens import Tokens, tokens
 
 _HOMES = {
     "Attention": "_attention",
     "attention": "_attention",
     "Switches": "_switches",
     "switches": "_switches",
+    "Tokens": "_tokens",
+    "tokens": "_tokens",
     "View": "_host",
 }
-__all__ = ["Attention", "Switches", "View", "attention", "switches"]
 
 
 def __getattr__(name: str) -> Any:
