@@ -20,6 +20,7 @@ _HOMES = {
     "tokens": "_tokens",
     "View": "_host",
 }
+__all__ = ["Attention", "Switches", "Tokens", "View", "attention", "switches", "tokens"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A pattern of Python's `regex` as one of JavaScript with the same matches, so that a page can cut words itself."""
+"""A pattern of Python's `regex` as one of JavaScript, so that a page can cut text into words by itself."""
 
 from __future__ import annotations
 
