@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
     from tinygpt.views._host import View
+    from tinygpt.views._merges import Merges, merges
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
 
 _HOMES = {
     "Attention": "_attention",
     "attention": "_attention",
+    "Merges": "_merges",
+    "merges": "_merges",
     "Switches": "_switches",
     "switches": "_switches",
     "Tokens": "_tokens",
     "tokens": "_tokens",
     "View": "_host",
 }
-__all__ = ["Attention", "Switches", "Tokens", "View", "attention", "switches", "tokens"]
+__all__ = ["Attention", "Merges", "Switches", "Tokens", "View", "attention", "merges", "switches", "tokens"]
 
 
 def __getattr__(name: str) -> Any:

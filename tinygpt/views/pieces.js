@@ -132,6 +132,54 @@ border-radius:4px;unicode-bidi:isolate;max-width:100%;cursor:pointer;vertical-al
 .tree .tree{border-top:2px solid var(--line);margin-top:.25em;padding-top:.25em}
 `;
 
+// More pieces than this are counted but not shown.
+export const SHOWN = 2000;
+
+// The tokens of a text as pieces in `strip`, those that share a character in brackets; the pieces become strip.nodes.
+export function paintPieces(strip, text, spans, { bytesOf, special }) {
+  const few = spans.slice(0, SHOWN);
+  const parts = partsOfTokens(few.length < spans.length ? toText(toBytes(text).slice(0, few.at(-1).end)) : text, few);
+  const colours = tints(few.map(({ id }) => id), bytesOf);
+  const nodes = few.map(({ id }, i) => pieceOf(parts[i], id < 0 ? "unknown" : special?.has(id) ? "special" : `c${colours[i]}`, i));
+  const all = [];
+  for (const group of groupsOf(parts)) {
+    all.push(group.length > 1 ? bracketed(group, parts, nodes) : nodes[group[0]]);
+    if (parts[group.at(-1)].some((part) => part.text.includes("↵"))) all.push(element("br"));
+  }
+  if (few.length < spans.length) all.push(element("span", { class: "soft" }, ` … and ${spans.length - few.length} more tokens, counted but not shown`));
+  strip.replaceChildren(...all);
+  strip.nodes = nodes;
+}
+
+function pieceOf(parts, kind, i) {
+  const node = element("span", { class: `p ${kind}` });
+  node.index = i;
+  if (parts.length === 1 && parts[0].cut !== null) node.classList.add("cut");
+  const mixed = parts.length > 1;
+  node.append(...parts.map((part) => (mixed && part.cut !== null ? element("i", {}, part.text) : part.text)));
+  return node;
+}
+
+// One column per part, so that each bracket spans just what belongs to its character.
+function bracketed(group, parts, nodes) {
+  const node = element("span", { class: "g" });
+  const brackets = new Map();
+  let column = 1;
+  for (const i of group) {
+    nodes[i].style.gridColumn = `${column} / ${column + parts[i].length}`;
+    node.append(nodes[i]);
+    for (const { cut, whole } of parts[i]) {
+      if (cut !== null) brackets.set(cut, { whole, from: brackets.get(cut)?.from ?? column, to: column + 1 });
+      column++;
+    }
+  }
+  for (const { whole, from, to } of brackets.values()) {
+    const place = { style: `grid-column:${from} / ${to}` };
+    node.append(element("b", place), element("span", { class: "whole", ...place }, whole));
+  }
+  return node;
+}
+
 // How a token came to be, as a tree of pieces down to single bytes.
 export function treeOf(id, { bytesOf, partsOf }, chosen, depth = 12) {
   const parts = partsOf(id);

@@ -1,10 +1,7 @@
 // Tokens: type a text and see its pieces, their ids and bytes, under one tokenizer or two side by side.
 import { toBytes, toText, vocabulary } from "./bpe.js";
 import { ARROWS, clamp, element, followTheme, format, live, shell, toggle } from "./host.js";
-import { PIECE_STYLE, codePoint, groupsOf, hex, nameOf, partsOfTokens, spansOf, tints, treeOf } from "./pieces.js";
-
-// More pieces than this are counted but not shown.
-const SHOWN = 2000;
+import { PIECE_STYLE, SHOWN, codePoint, hex, nameOf, paintPieces, spansOf, treeOf } from "./pieces.js";
 
 // The tokens that hold any byte from `start` to `end`, as first and behind the last.
 export function touching(spans, start, end) {
@@ -107,55 +104,9 @@ export function mount(host, view, link, kept = {}) {
   function read() {
     cuts = readers.map((reader) => spansOf(text, reader.encode(text, allow), reader.bytesOf));
     lock = peek = null;
-    readers.forEach((reader, r) => paint(reader, panels[r], cuts[r]));
+    readers.forEach((reader, r) => paintPieces(panels[r].strip, text, cuts[r], reader));
     tell();
     draw();
-  }
-
-  function paint(reader, { strip }, spans) {
-    const few = spans.slice(0, SHOWN);
-    const bytes = few.length < spans.length ? toText(toBytes(text).slice(0, few.at(-1).end)) : text;
-    const parts = partsOfTokens(bytes, few);
-    const colours = tints(few.map(({ id }) => id), reader.bytesOf);
-    const nodes = few.map(({ id }, i) => piece(reader, id, parts[i], colours[i], i));
-    const shown = [];
-    for (const group of groupsOf(parts)) {
-      shown.push(group.length > 1 ? bracketed(group, parts, nodes) : nodes[group[0]]);
-      if (parts[group.at(-1)].some((part) => part.text.includes("↵"))) shown.push(element("br"));
-    }
-    if (few.length < spans.length) shown.push(element("span", { class: "soft" }, ` … and ${spans.length - few.length} more tokens, counted but not shown`));
-    strip.replaceChildren(...shown);
-    strip.nodes = nodes;
-  }
-
-  function piece(reader, id, parts, colour, i) {
-    const kind = id < 0 ? "unknown" : reader.special.has(id) ? "special" : `c${colour}`;
-    const node = element("span", { class: `p ${kind}` });
-    node.index = i;
-    if (parts.length === 1 && parts[0].cut !== null) node.classList.add("cut");
-    const mixed = parts.length > 1;
-    node.append(...parts.map((part) => (mixed && part.cut !== null ? element("i", {}, part.text) : part.text)));
-    return node;
-  }
-
-  // One column per part, so that each bracket spans just what belongs to its character.
-  function bracketed(group, parts, nodes) {
-    const node = element("span", { class: "g" });
-    const brackets = new Map();
-    let column = 1;
-    for (const i of group) {
-      nodes[i].style.gridColumn = `${column} / ${column + parts[i].length}`;
-      node.append(nodes[i]);
-      for (const { cut, whole } of parts[i]) {
-        if (cut !== null) brackets.set(cut, { whole, from: brackets.get(cut)?.from ?? column, to: column + 1 });
-        column++;
-      }
-    }
-    for (const { whole, from, to } of brackets.values()) {
-      const place = { style: `grid-column:${from} / ${to}` };
-      node.append(element("b", place), element("span", { class: "whole", ...place }, whole));
-    }
-    return node;
   }
 
   // ---- counting
