@@ -23,12 +23,12 @@ _STUCK = (
 
 
 def merges(text: str, n_merges: int, *, pattern: str = PATTERN, at: int = 0) -> Merges:
-    """Shows byte-pair encoding at work: the pairs of each step, the one that wins, and what becomes of the text.
+    """Shows byte-pair encoding at work: the pairs of each step, the one that wins, the text that results.
 
     merge r = argmax_(a, b) count of (a, b) within words; of equal counts, the smaller pair of ids.
 
     Args:
-        text: What to learn from, at most 20,000 characters; the reader can type another text, no kernel needed.
+        text: What to learn from, at most 20,000 characters. The reader can type another; no kernel is needed.
         n_merges: How many merges, 1 to 1,000.
         pattern: Regular expression that cuts the text into words; pairs never cross their borders.
         at: After how many merges to open, 0 to n_merges.

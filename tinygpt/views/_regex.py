@@ -26,7 +26,7 @@ _PROPERTY = re.compile(r"([pP])(?:\{(\w+)(?:=(\w+))?\}|([A-Z]))")
 _GROUP = re.compile(r"\(\?(?:(:|=|!|<=|<!|>)|([is]+):)")
 _QUANTIFIER = re.compile(r"([*+?]|\{\d+(?:,\d*)?\})([?+]?)")
 # Letters that differ in more than ASCII case, as `regex` and Unicode see it.
-_FOLDED = {"s": "sSſ", "k": "kKK"}
+_FOLDED = {"s": "sS\u017f", "k": "kK\u212a"}
 
 
 class _Unknown(Exception):
