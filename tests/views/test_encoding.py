@@ -29,7 +29,7 @@ def tokenizer_case(tok: Tokenizer) -> dict[str, Any]:
     # As the second of two, so that it has to be found behind the first.
     text = every[10] if isinstance(tok, BPETokenizer) else "e"
     return {
-        "payload": encode(tokens(tok, text, tok)),
+        "payload": encode(tokens(texts.trained(300), text, tok)),
         "ids": [ids_of(tok, text) for text in every],
         "allowed": [ids_of(tok, text, True) for text in every],
         "pieces": [list(tok.decode_bytes([i])) for i in range(tok.vocab_size)],

@@ -99,6 +99,8 @@ class View:
     """
 
     _module: ClassVar[str]
+    # 224 colours are enough for cividis and text, and a third of the bytes in a stored notebook.
+    _colours: ClassVar[int] = 224
 
     def __init__(self) -> None:
         self._widget: anywidget.AnyWidget | None = None
@@ -166,8 +168,7 @@ class View:
         FigureCanvasAgg(figure)
         file = io.BytesIO()
         figure.savefig(file, format="png")
-        # 224 colours are enough for cividis and text, and a third of the bytes in a stored notebook.
-        image = Image.open(file).convert("RGB").quantize(224, dither=Image.Dither.NONE)
+        image = Image.open(file).convert("RGB").quantize(self._colours, dither=Image.Dither.NONE)
         small = io.BytesIO()
         image.save(small, "png", optimize=True)
         return small.getvalue()

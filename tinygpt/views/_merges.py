@@ -29,7 +29,7 @@ def merges(text: str, n_merges: int, *, pattern: str = PATTERN, at: int = 0) -> 
 
     Args:
         text: What to learn from, at most 20,000 characters. The reader can type another; no kernel is needed.
-        n_merges: How many merges, 1 to 1,000.
+        n_merges: How many merges, 1 to 500.
         pattern: Regular expression that cuts the text into words; pairs never cross their borders.
         at: After how many merges to open, 0 to n_merges.
 
@@ -48,9 +48,9 @@ def merges(text: str, n_merges: int, *, pattern: str = PATTERN, at: int = 0) -> 
     """
     if len(text) > _MOST:
         raise ValueError(f"text must have at most {_MOST:,} characters; got {len(text):,}. Use train_bpe.")
-    if not 1 <= n_merges <= 1000 or not 0 <= at <= n_merges:
+    if not 1 <= n_merges <= 500 or not 0 <= at <= n_merges:
         raise ValueError(
-            f"n_merges must be from 1 to 1,000 and at from 0 to n_merges; got {n_merges} and {at}."
+            f"n_merges must be from 1 to 500 and at from 0 to n_merges; got {n_merges} and {at}."
         )
     return Merges(text, n_merges, pattern, at)
 
@@ -59,6 +59,7 @@ class Merges(View):
     """The view that `merges` returns."""
 
     _module = "merges"
+    _colours = 24
 
     def __init__(self, text: str, n_merges: int, pattern: str, at: int) -> None:
         super().__init__()
@@ -98,12 +99,14 @@ class Merges(View):
     def _figure(self) -> Figure:
         from tinygpt.views._pieces_figure import figure
 
-        stages = [("before", self._steps[0].before), (f"after {len(self._steps)}", self._steps[-1].after)]
+        stages = [("before", self._steps[0].before), ("after", self._steps[-1].after)]
         rows = [
-            (f"{stage} merges: {sum(map(len, words))} tokens", self._pieces(chain.from_iterable(words)))
+            (f"{stage}: {sum(map(len, words))} tokens", self._pieces(chain.from_iterable(words)))
             for stage, words in stages
         ]
-        rows.insert(1, ("the merges, in order", self._pieces(step.new for step in self._steps)))
+        rows.insert(
+            1, (f"{len(self._steps)} merges, in order", self._pieces(step.new for step in self._steps))
+        )
         return figure(rows)
 
     def _pieces(self, ids: Any) -> list[tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TINTS = ["#fde3b5", "#cfe7f8", "#c3ead9", "#f6f1b3", "#f3d6e6"]
-# Letters to a line, and lines of pieces at most: a still picture shows how a text begins.
-ACROSS, LINES = 88, 9
+# Letters to a line, and lines of pieces in all: a still picture shows how a text begins.
+ACROSS, LINES = 88, 8
 
 Piece = tuple[int, str]
 
@@ -27,7 +28,7 @@ def figure(rows: Sequence[tuple[str, Sequence[Piece]]]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    wrapped = [(title, wrap(pieces)) for title, pieces in rows]
+    wrapped = [(title, wrap(pieces, LINES // len(rows))) for title, pieces in rows]
     tall = sum(1.3 + 1.75 * len(lines) for _, lines in wrapped)
     result = Figure(figsize=(9.2, 0.27 * tall + 0.1), dpi=100)
     axes = result.add_axes((0.01, 0, 0.98, 1))
@@ -43,20 +44,20 @@ def figure(rows: Sequence[tuple[str, Sequence[Piece]]]) -> Figure:
     return result
 
 
-def wrap(pieces: Sequence[Piece]) -> list[list[tuple[int, str, float]]]:
-    """Lines of (id, text, width in letters); what finds no room becomes one last piece "…" of id −1."""
+def wrap(pieces: Sequence[Piece], most: int) -> list[list[tuple[int, str, float]]]:
+    """At most `most` lines of (id, text, width in letters); for the rest, one last piece "…" of id −1."""
     lines: list[list[tuple[int, str, float]]] = [[]]
-    room = float(ACROSS)
+    room = ACROSS - 2.0
     for i, piece in pieces:
         text = "".join(map(_drawable, piece))
         text = text if len(text) <= 60 else text[:59] + "…"
         width = max(len(text) + 0.8, 0.62 * len(str(i)) + 0.6)
         if width + 0.4 > room:
-            if len(lines) == LINES:
+            if len(lines) == most:
                 lines[-1].append((-1, "…", 1.8))
                 break
             lines.append([])
-            room = ACROSS
+            room = ACROSS - 2.0
         lines[-1].append((i, text, width))
         room -= width + 0.4
         if piece.endswith("↵"):
@@ -69,6 +70,7 @@ def _drawable(character: str) -> str:
     return character if ord(character) in _known() else f"‹{ord(character):X}›"
 
 
+@functools.cache
 def _known() -> set[int]:
     from matplotlib import font_manager
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tinygpt.tokenizers import Tokenizer
 
+_MOST = 20_000
 _STUCK = (
     "A page cannot cut other texts as this tokenizer does, so you see the given text only. "
     "Call tg.views.tokens again for another."
@@ -38,7 +39,7 @@ def tokens(
 
     Args:
         tok: A tokenizer. The page holds its merges: about 15 KB for a vocabulary of 4,096.
-        text: The text to open on, at most 100,000 characters; `surrogateescape` characters show as bytes.
+        text: The text to open on, at most 20,000 characters; `surrogateescape` characters show as bytes.
         other: A second tokenizer, to compare with; pieces that share bytes are linked.
         names: What to call the tokenizers, one name each.
         price: Dollars per million tokens to open on; the reader can put in another.
@@ -62,13 +63,14 @@ class Tokens(View):
     """The view that `tokens` returns."""
 
     _module = "tokens"
+    _colours = 24
 
     def __init__(
         self, tokenizers: list[Tokenizer], text: str, names: Sequence[str] | None, price: float
     ) -> None:
         super().__init__()
-        if len(text) > 100_000:
-            raise ValueError(f"text must have at most 100,000 characters; got {len(text):,}. Show a part.")
+        if len(text) > _MOST:
+            raise ValueError(f"text must have at most {_MOST:,} characters; got {len(text):,}. Show a part.")
         if not price >= 0:
             raise ValueError(f"price must be dollars per million tokens, 0 or more; got {price}.")
         if names is not None and len(names) != len(tokenizers):
@@ -85,9 +87,10 @@ class Tokens(View):
             fields = _fields(tok)
             one = {"name": name, "size": tok.vocab_size, "specials": list(tok.special_tokens.items())}
             one |= {"text": [0, len(to_bytes(self._given))], "ids": ids, "at": at}
-            one["allowed"] = tok.encode(self._given, allow_special=True)
+            allowed = tok.encode(self._given, allow_special=True)
+            one["allowed"] = None if allowed == ids else allowed
             if fields["kind"] == "given":
-                fields["table"] = [[i, list(tok.decode_bytes([i]))] for i in sorted({*ids, *one["allowed"]})]
+                fields["table"] = [[i, list(tok.decode_bytes([i]))] for i in sorted({*ids, *allowed})]
             packed.append(one | fields)
             at += len(_merges(tok))
         return {"tokenizers": packed, "price": self._price, "stuck": _STUCK}

@@ -85,12 +85,13 @@ export function vocabulary(packed, data) {
   const same = (a, b) => a.length === b.length && a.every((id, i) => id === b[i]);
   // What this browser makes of the given text must be what Python made of it; else only that is shown.
   const text = toText(data.subarray(...packed.text));
-  const able = kind.able && same(encode(text, false), packed.ids) && same(encode(text, true), packed.allowed);
+  const allowed = packed.allowed ?? packed.ids;
+  const able = kind.able && same(encode(text, false), packed.ids) && same(encode(text, true), allowed);
   return {
     ...packed,
     able,
     special,
-    encode: able ? encode : (_, allowSpecial) => (allowSpecial ? packed.allowed : packed.ids),
+    encode: able ? encode : (_, allowSpecial) => (allowSpecial ? allowed : packed.ids),
     bytesOf: (id) => (special.has(id) ? toBytes(special.get(id)) : kind.bytesOf(id)),
     partsOf: kind.partsOf,
     holds: (id) => special.has(id) || kind.bytesOf(id) !== null,
@@ -149,34 +150,49 @@ function given(packed) {
   return { able: false, bytesOf: (id) => table.get(id) ?? null, partsOf: () => null };
 }
 
-// Every pair of neighbours with its count: the most frequent first, of equals the smaller ids.
-export function rankPairs(words) {
+// How often every pair of neighbours comes in words that come so many times each.
+function countPairs(ids, times) {
   const counts = new Map();
-  for (const [ids, times] of words) {
-    for (let i = 1; i < ids.length; i++) {
-      const key = pairKey(ids[i - 1], ids[i]);
-      counts.set(key, (counts.get(key) ?? 0) + times);
+  ids.forEach((one, word) => {
+    for (let i = 1; i < one.length; i++) {
+      const key = pairKey(one[i - 1], one[i]);
+      counts.set(key, (counts.get(key) ?? 0) + times[word]);
     }
+  });
+  return counts;
+}
+
+// The `most` pairs that come first: the most frequent, of equals the smaller ids. And how many tie with the very first.
+function leaders(counts, most) {
+  const before = (a, b) => b[1] - a[1] || a[0] - b[0];
+  const top = [];
+  for (const entry of counts) {
+    if (top.length === most && before(entry, top[most - 1]) > 0) continue;
+    top.splice(most - 1, 1);
+    const place = top.findIndex((other) => before(entry, other) < 0);
+    top.splice(place < 0 ? top.length : place, 0, entry);
   }
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([key, count]) => [pairOf(key), count]);
+  let tied = 0;
+  for (const count of counts.values()) tied += count === top[0][1];
+  return { top: top.map(([key, count]) => [pairOf(key), count]), tied, pairs: counts.size };
 }
 
 // Up to `most` merges learnt from words, everything counted again at every step. Step k is what stands after k merges:
-// the ids of each different word, and the ranking that decides the next merge.
-export function learn(words, most) {
-  const times = new Map();
-  for (const word of words) times.set(word, (times.get(word) ?? 0) + 1);
-  const names = [...times.keys()];
-  let ids = names.map(toBytes);
+// the ids of each different word, and the pairs among which the next merge is chosen. `index` finds a word.
+export function learn(words, most, shown = 8) {
+  const index = new Map();
+  const times = [];
+  for (const word of words) {
+    if (!index.has(word)) index.set(word, times.push(0) - 1);
+    times[index.get(word)]++;
+  }
+  let ids = Array.from(index.keys(), toBytes);
   const steps = [];
   for (let k = 0; ; k++) {
-    const ranking = rankPairs(ids.map((one, i) => [one, times.get(names[i])]));
-    const count = ranking.length ? ranking[0][1] : 0;
-    const tokens = ids.reduce((sum, one, i) => sum + one.length * times.get(names[i]), 0);
-    const tied = ranking.findIndex(([, other]) => other < count);
-    steps.push({ ids: new Map(names.map((name, i) => [name, ids[i]])), top: ranking.slice(0, 20), pairs: ranking.length, tied: tied < 0 ? ranking.length : tied, tokens });
-    if (k === most || !ranking.length) return steps;
-    const [left, right] = ranking[0][0];
-    ids = ids.map((one) => (one.includes(left) ? mergePair(one, left, right, 256 + k) : one));
+    const found = leaders(countPairs(ids, times), shown);
+    steps.push({ ids, tokens: ids.reduce((sum, one, i) => sum + one.length * times[i], 0), ...found });
+    if (k === most || !found.pairs) return { index, steps };
+    const [left, right] = found.top[0][0];
+    ids = ids.map((one) => (one.includes(left) && one.includes(right) ? mergePair(one, left, right, 256 + k) : one));
   }
 }

@@ -7,6 +7,8 @@ import { scrubber } from "./scrubber.js";
 // Rows of the list of merges; the table holds them all.
 const LATEST = 8;
 
+const times = (count) => (count === 1 ? "once" : `${count} times`);
+
 // Words with the given numbers of bytes, for a pattern that JavaScript cannot follow.
 export function slices(bytes, lengths) {
   let at = 0;
@@ -22,7 +24,7 @@ textarea[readonly]{background:var(--masked)}
 .say{min-height:3em;margin:.4em 0;font-weight:500;overflow-wrap:anywhere}
 .pieces{max-height:19em;overflow:auto;border-top:1px solid var(--line);border-bottom:1px solid var(--line)}
 .p{cursor:default}
-.p.first{margin-left:.5em}
+.p.last{margin-right:.55em}
 .p.new{border-color:var(--query);box-shadow:0 0 0 2px var(--query)}
 .p.left,.p.right{border-color:var(--key);border-width:3px;padding-top:0;padding-bottom:0;font-weight:700}
 .p.left{border-right-style:dotted;border-right-width:1px;margin-right:0;border-radius:5px 0 0 5px}
@@ -39,6 +41,7 @@ h3 span{font-weight:400}
 .bars .tied i{background:repeating-linear-gradient(45deg,var(--key) 0 4px,var(--masked) 4px 8px)}
 .bars output{text-align:right}
 .tie{max-width:30em;min-height:3em;margin-top:.4em}
+.latest th:nth-child(3){text-align:left}
 .latest td:first-child,.latest th:first-child{padding-left:0}
 .latest table{margin:0}
 td.mono{white-space:pre;text-align:left}
@@ -60,14 +63,16 @@ export function mount(host, view, link, kept = {}) {
   let text = able && "text" in kept ? kept.text : toText(bytes);
   let big = false;
   let words;
+  let index;
   let steps;
   let merges;
   let at;
   let scrub = null;
 
   // ---- parts
-  const area = element("textarea", { rows: "2", spellcheck: "false", autocapitalize: "off", autocomplete: "off", maxlength: "20000", "aria-label": "Text to learn from" });
+  const area = element("textarea", { spellcheck: "false", autocapitalize: "off", autocomplete: "off", maxlength: "20000", "aria-label": "Text to learn from" });
   area.value = text;
+  area.rows = clamp(text.split("\n").length, 2, 5);
   area.readOnly = !able;
   const facts = element("span", { class: "soft" });
   const tableButton = toggle("Table", (on) => { table.hidden = !on; draw(); });
@@ -104,7 +109,7 @@ export function mount(host, view, link, kept = {}) {
   // ---- learning
   function read(step) {
     words = text === toText(bytes) ? given : wordsOf(text, pattern);
-    steps = learn(words, view.most);
+    ({ index, steps } = learn(words, view.most));
     merges = steps.slice(0, -1).map(({ top }) => top[0][0]);
     made.clear();
     const size = toBytes(text).length;
@@ -143,10 +148,10 @@ export function mount(host, view, link, kept = {}) {
   }
 
   function sentence({ tokens, top, tied }, next) {
-    const now = `After ${at} merges: ${tokens} tokens, ${format(toBytes(text).length / (tokens || 1), 2)} bytes per token. `;
+    const now = `After ${at} merge${at === 1 ? "" : "s"}: ${tokens} tokens, ${format(toBytes(text).length / (tokens || 1), 2)} bytes per token. `;
     if (!next) return now + (top.length ? "These were all the merges asked for." : "No pair is left: every word is one token.");
     const [left, right] = next;
-    return now + `Next, merge ${at}: ${piece(left)} ${left} + ${piece(right)} ${right} come ${top[0][1]} times${tied > 1 ? ` (as do ${tied - 1} other pairs)` : ""} and become ${256 + at}.`;
+    return now + `Next, merge ${at}: ${piece(left)} ${left} + ${piece(right)} ${right} come ${times(top[0][1])}${tied > 1 ? ` (so do ${tied - 1} more)` : ""} and become ${256 + at}.`;
   }
 
   function paint(step, next) {
@@ -155,7 +160,7 @@ export function mount(host, view, link, kept = {}) {
     let start = 0;
     for (const word of words) {
       if (spans.length > SHOWN) break;
-      const ids = step.ids.get(word);
+      const ids = step.ids[index.get(word)];
       const from = spans.length;
       for (const id of ids) {
         const end = start + bytesOf(id).length;
@@ -163,7 +168,7 @@ export function mount(host, view, link, kept = {}) {
         marks.push(id === 255 + at && at ? ["new"] : []);
         start = end;
       }
-      if (from) marks[from].push("first");
+      marks.at(-1).push("last");
       for (let i = 0; next && i + 1 < ids.length; i++) {
         if (ids[i] !== next[0] || ids[i + 1] !== next[1]) continue;
         marks[from + i].push("left");
@@ -178,16 +183,16 @@ export function mount(host, view, link, kept = {}) {
 
   function drawBars({ top, tied, pairs }) {
     const most = top.length ? top[0][1] : 1;
-    const rows = top.slice(0, 8).flatMap(([[left, right], count], i) => {
+    const rows = top.flatMap(([[left, right], count], i) => {
       const fill = element("i", { style: `width:${(count / most) * 100}%` });
       const kind = i === 0 ? "won" : i < tied ? "tied" : "";
       return [element("span", {}, i === 0 ? "▸" : i < tied ? "=" : ""), element("span", { class: "mono" }, `${piece(left)} ${piece(right)}`),
         element("span", { class: "soft" }, `${left}, ${right}`), element("span", { class: `track ${kind}` }, fill), element("output", {}, String(count))];
     });
     bars.replaceChildren(...rows);
-    const rest = pairs > 8 ? ` ${pairs - 8} more pairs are not shown.` : "";
+    const rest = pairs > top.length ? ` ${pairs - top.length} more ${pairs === top.length + 1 ? "pair is" : "pairs are"} not shown.` : "";
     tie.textContent = (tied > 1 && top.length > 1
-      ? `A tie: ${tied} pairs come ${most} times. The smaller ids go first: (${top[0][0].join(", ")}) before (${top[1][0].join(", ")}).` : "") + rest;
+      ? `A tie: ${tied} pairs come ${times(most)}. The smaller ids go first: (${top[0][0].join(", ")}) before (${top[1][0].join(", ")}).` : "") + rest;
   }
 
   const line = (tag, cells) => element("tr", {}, ...cells.map((cell, c) => element(tag, tag === "td" && (c === 1 || c === 2) ? { class: "mono" } : tag === "th" ? { scope: "col" } : {}, String(cell))));

@@ -5,13 +5,14 @@ import { element } from "./host.js";
 const SIGNS = { " ": "·", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽" };
 const UNSEEN = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u;
 const MARK = /^\p{M}/u;
+const BYTE = /^[\udc80-\udcff]$/;
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join(" ");
 export const codePoint = (character) => "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
 
 // A character of its own as something that can be seen: a sign for white space, a mark on a dotted circle.
 export function visible(character) {
   if (character in SIGNS) return SIGNS[character];
-  if (/^[\udc80-\udcff]$/.test(character)) return hex(toBytes(character));
+  if (BYTE.test(character)) return hex(toBytes(character));
   if (UNSEEN.test(character)) return `‹${codePoint(character).slice(2)}›`;
   return MARK.test(character) ? "◌" + character : character;
 }
@@ -102,10 +103,10 @@ export function tints(ids, bytesOf) {
   });
 }
 
-// The bytes of a token as text, where they are characters, else in hex.
+// The bytes of a token as one text, those that are no character as \xe4: what Python's `pieces` shows.
 export function nameOf(bytes) {
-  const text = toText(bytes);
-  return /[\udc80-\udcff]/.test(text) ? hex(bytes) : graphemes(text).map(shown).join("");
+  const name = (character) => (BYTE.test(character) ? "\\x" + hex(toBytes(character)).toLowerCase() : shown(character));
+  return graphemes(toText(bytes)).map(name).join("");
 }
 
 export const PIECE_STYLE = `
@@ -121,6 +122,7 @@ border-radius:4px;unicode-bidi:isolate;max-width:100%;cursor:pointer;vertical-al
 .c4{background-color:var(--c4)}
 .p.cut,.p i{font-size:.82em;font-style:normal;font-variant-numeric:tabular-nums}
 .p.cut{padding:.2em .22em}
+.p i{border:1px dotted var(--edge);border-radius:3px;padding:0 .15em;margin:0 .1em}
 .p.special{background:var(--ink);color:var(--paper);border:3px double var(--paper);font-weight:600}
 .p.unknown{background:repeating-linear-gradient(45deg,var(--masked) 0 4px,var(--paper) 4px 8px);border-style:dashed}
 .g{display:inline-grid;vertical-align:top;max-width:100%}

@@ -63,8 +63,9 @@ export function mount(host, view, link, kept = {}) {
   let looked = 0;
 
   // ---- parts
-  const area = element("textarea", { rows: "3", spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": "Text to tokenize" });
+  const area = element("textarea", { spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": "Text to tokenize" });
   area.value = text;
+  area.rows = clamp(text.split("\n").length, 2, 8);
   area.readOnly = !able;
   const tableButton = toggle("Table", (on) => { table.hidden = !on; draw(); });
   const bigButton = toggle("Large text", (on) => host.toggleAttribute("data-big", on));
@@ -118,7 +119,7 @@ export function mount(host, view, link, kept = {}) {
       const paid = (many * price) / 1e6;
       const unit = characters ? `, ${dollars((many * price) / characters)} per million such characters` : "";
       const ratio = several && r && cuts[0].length ? `, ${format(many / cuts[0].length, 2)} × ${readers[0].name}` : "";
-      panels[r].stats.textContent = `${many} tokens${ratio}, ${many ? format(bytes / many, 2) : "–"} bytes per token; ${dollars(paid)}${unit}`;
+      panels[r].stats.textContent = `${many} tokens${ratio}, ${many ? format(bytes / many, 2) : "–"} bytes per token; costs ${dollars(paid)}${unit}`;
     });
     warn();
   }
@@ -126,7 +127,7 @@ export function mount(host, view, link, kept = {}) {
   function warn() {
     const found = [...new Set(readers.flatMap((reader) => [...reader.special.values()]).filter((one) => text.includes(one)))];
     const names = found.map((one) => `“${one}”`).join(", ");
-    const lost = several || readers[0].kind !== "characters" ? "" : missing();
+    const lost = readers.map(missing).join("");
     warning.className = allow ? "note warn" : "note";
     warning.textContent = (allow
       ? "⚠ With allow_special=True whoever types a special token controls the structure: ends the document, or speaks for the assistant. Never use it for what a user typed."
@@ -134,9 +135,10 @@ export function mount(host, view, link, kept = {}) {
       : found.length ? `${names} was typed, so it stays ordinary text: none of its tokens is special.` : "") + lost;
     if (text.includes("\r")) warning.textContent += " The text holds carriage returns (␍), which a text box cannot keep: they go as soon as you type.";
   }
-  function missing() {
-    const none = [...new Set(Array.from(text).filter((character) => readers[0].encode(character, false)[0] === -1))];
-    return none.length ? ` No token for ${none.slice(0, 8).map((one) => `“${one}” (${codePoint(one)})`).join(", ")}.` : "";
+  function missing(reader, r) {
+    const characters = toBytes(text);
+    const none = new Set(cuts[r].filter(({ id }) => id < 0).map(({ start, end }) => toText(characters.slice(start, end))));
+    return none.size ? ` ${reader.name}: no token for ${[...none].slice(0, 8).map((one) => `“${one}” (${codePoint(one)})`).join(", ")}.` : "";
   }
 
   // ---- drawing
@@ -195,7 +197,7 @@ export function mount(host, view, link, kept = {}) {
     const id = at ? at.id ?? cuts[at.r][at.i].id : null;
     if (document.activeElement !== host || box.getRootNode().activeElement !== number) number.value = id === null || id < 0 ? "" : String(id);
     if (id === null || id < 0 || !reader.holds(id)) {
-      meaning.textContent = id === null ? `0 to ${reader.size - 1}` : id < 0 ? "This tokenizer knows no such character." : `No token ${id}: ids go from 0 to ${reader.size - 1}${reader.able ? "" : ", and only those of the given text are here"}.`;
+      meaning.textContent = id === null ? `Type an id from 0 to ${reader.size - 1} to see its token.` : id < 0 ? "This tokenizer knows no such character." : `No token ${id}: ids go from 0 to ${reader.size - 1}${reader.able ? "" : ", and only those of the given text are here"}.`;
       how.replaceChildren();
       return;
     }
