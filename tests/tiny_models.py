@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 
 from tinygpt.models import GPT, GPTConfig
+from tinygpt.models.transformer import Transformer
 
 SHAPE = dict(vocab_size=31, n_layers=2, n_heads=4, d_model=32, context=16)
 POSITIONS = ("learned", "rope", "alibi", "none")
@@ -23,11 +25,12 @@ VARIANTS = [
         ],
     )
 ]
+VARIANTS += [GPTConfig(**SHAPE, norm_first=False), GPTConfig(**SHAPE, activation="swiglu", d_ff=40)]
 
 
-def scrambled(config: GPTConfig, seed: int = 0) -> GPT:
+def scrambled(config: GPTConfig, seed: int = 0, kind: type[Transformer] = GPT) -> Any:
     """A model whose weights are all random and large, gains and biases too, so that no part can hide."""
-    model = GPT(config, seed=seed).eval()
+    model = kind(config, seed=seed).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -132,8 +132,8 @@ def test_learned_positions_end_at_the_context() -> None:
 
 def test_the_mask_is_made_only_for_a_kernel_that_needs_it(monkeypatch) -> None:
     config, made = GPTConfig(**SHAPE), []
-    real = attention.causal_bias
-    monkeypatch.setattr(attention, "causal_bias", lambda *a: made.append(a) or real(*a))
+    real = attention.attention_bias
+    monkeypatch.setattr(attention, "attention_bias", lambda *a: made.append(a) or real(*a))
     model = GPT(config)
     model(tokens(config))
     assert not made

@@ -205,7 +205,7 @@ def test_a_compiled_models_run_can_be_resumed_uncompiled_and_back(tmp_path: Path
 
 def test_what_cannot_be_saved_is_refused_before_the_first_step(tmp_path: Path) -> None:
     for model, options, message in (
-        (torch.nn.Sequential(GPT(CONFIG)), {}, "holds a tinygpt GPT; got Sequential"),
+        (torch.nn.Sequential(GPT(CONFIG)), {}, "GPT or Encoder or EncoderDecoder; got Sequential"),
         (GPT(CONFIG), {"info": {"path": tmp_path}}, r"fit into JSON \(.*Path is not JSON serializable"),
         (GPT(CONFIG), {"steps": np.int64(2)}, "int64 is not JSON serializable.*int"),
     ):

@@ -1,13 +1,15 @@
 """Transformers, built from parts that a chapter can take apart."""
 
-from tinygpt.models.attention import Attention
+from tinygpt.models.attention import Attention, CrossAttention
+from tinygpt.models.blocks import MLP, AttentionBlock, Block, CrossBlock, GatedMLP, PostNormBlock
 from tinygpt.models.cache import KVCache
 from tinygpt.models.config import GPTConfig, gpt2_shape
 from tinygpt.models.cost import Cost, cost
+from tinygpt.models.families import Encoder, EncoderDecoder, Given, head_is_plain
 from tinygpt.models.hf import from_hf_gpt2
-from tinygpt.models.positions import alibi_slopes, causal_bias, rope_angles, rotate
+from tinygpt.models.positions import alibi_slopes, attention_bias, rope_angles, rotate
 from tinygpt.models.tap import Tap, taps, uncompiled
-from tinygpt.models.transformer import GPT, MLP, AttentionBlock, Block
+from tinygpt.models.transformer import GPT
 
 __all__ = [
     "GPT",
@@ -16,14 +18,22 @@ __all__ = [
     "AttentionBlock",
     "Block",
     "Cost",
+    "CrossAttention",
+    "CrossBlock",
+    "Encoder",
+    "EncoderDecoder",
     "GPTConfig",
+    "GatedMLP",
+    "Given",
     "KVCache",
+    "PostNormBlock",
     "Tap",
     "alibi_slopes",
-    "causal_bias",
+    "attention_bias",
     "cost",
     "from_hf_gpt2",
     "gpt2_shape",
+    "head_is_plain",
     "rope_angles",
     "rotate",
     "taps",

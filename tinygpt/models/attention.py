@@ -1,4 +1,4 @@
-"""Causal self-attention with many heads, and the two ways to compute it."""
+"""Attention with many heads, to one's own sequence or another, and the ways to compute it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from tinygpt.models.positions import alibi_slopes, causal_bias, rope_angles, rotate
+from tinygpt.models.positions import alibi_slopes, attention_bias, rope_angles, rotate
 from tinygpt.models.tap import Tap
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from tinygpt.models.cache import KVCache
     from tinygpt.models.config import GPTConfig
@@ -23,49 +23,62 @@ if TYPE_CHECKING:
 
 @dataclass
 class Geometry:
-    """What all layers of one forward pass share about positions.
+    """What all layers of one forward pass share about who may look at whom, and from where.
 
     Attributes:
-        n_keys: tokens in all, the earlier and the new ones.
-        n_new: how many of them are new, and therefore queries.
+        n_keys: tokens to look at: the earlier and the new ones, or those of another sequence.
+        n_new: tokens that look; queries.
         device: of the tokens.
+        causal: whether the queries are the last of the keys, and look only backwards.
         rotation: cos and sin for RoPE, or None.
         slopes: of ALiBi, or None.
+        padding: keys at which there is no token, or None.
     """
 
     n_keys: int
     n_new: int
     device: torch.device
-    rotation: tuple[Tensor, Tensor] | None
-    slopes: Float[Tensor, " H"] | None
-    _bias: Float[Tensor, "H T S"] | None = None
+    causal: bool = True
+    rotation: tuple[Tensor, Tensor] | None = None
+    slopes: Float[Tensor, " H"] | None = None
+    padding: Bool[Tensor, "B S"] | None = None
+    _bias: Float[Tensor, "b h T S"] | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether `bias` is nothing but the square causal mask, which fused kernels know by heart."""
-        return self.slopes is None and self.n_new == self.n_keys
+        """Whether `bias` is nothing but the square causal mask, or nothing: fused kernels know both."""
+        square = self.n_new == self.n_keys or not self.causal
+        return square and self.slopes is None and self.padding is None
 
     @property
-    def bias(self) -> Float[Tensor, "H T S"]:
-        """Added to the scores: −inf in the future, ALiBi's penalty elsewhere. Made when first asked for."""
+    def bias(self) -> Float[Tensor, "b h T S"]:
+        """Added to the scores: −inf on what is hidden, ALiBi's penalty elsewhere; b is 1 or B, h 1 or H.
+
+        Made when first asked for.
+        """
         if self._bias is None:
-            self._bias = causal_bias(self.n_new, self.n_keys, self.slopes, self.device)
+            bias = attention_bias(self.n_new, self.n_keys, self.causal, self.slopes, self.device)[None]
+            if self.padding is not None:
+                bias = bias.masked_fill(self.padding[:, None, None], -math.inf)
+            self._bias = bias
         return self._bias
 
 
-def geometry(config: GPTConfig, start: int, n_new: int, x: Tensor) -> Geometry:
-    """Returns the positions' part of attention for `n_new` tokens that follow `start` earlier ones."""
-    rotation = slopes = None
+def geometry(
+    config: GPTConfig, start: int, x: Tensor, *, causal: bool = True, padding: Tensor | None = None
+) -> Geometry:
+    """Returns who may look at whom when the tokens of x (B T D) follow `start` earlier ones."""
+    n_new, rotation, slopes = x.shape[1], None, None
     if config.position == "rope":
         positions = torch.arange(start, start + n_new, device=x.device)
         rotation = rope_angles(positions, config.d_head, config.rope_base)
     if config.position == "alibi":
         slopes = alibi_slopes(config.n_heads).to(x.device)
-    return Geometry(start + n_new, n_new, x.device, rotation, slopes)
+    return Geometry(start + n_new, n_new, x.device, causal, rotation, slopes, padding)
 
 
 class Attention(nn.Module):
-    """Lets every token gather what earlier tokens offer.
+    """Lets every token gather what others offer.
 
     For each head: `softmax(q kᵀ / √K + bias) v`, the heads side by side, then one linear map.
 
@@ -93,13 +106,18 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B T D"]:
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once here, not once in each linear
-        split, K = "B T (H K) -> B H T K", self.config.d_head
-        q, k, v = (rearrange(linear(x), split, K=K) for linear in (self.q, self.k, self.v))
+        q, k, v = self._split(self.q(x)), self._split(self.k(x)), self._split(self.v(x))
         if where.rotation is not None:
             q, k = rotate(q, *where.rotation), rotate(k, *where.rotation)
         q, k, v = self.queries(q), self.keys(k), self.values(v)
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
+        return self._gather(q, k, v, where)
+
+    def _split(self, x: Float[Tensor, "B T width"]) -> Float[Tensor, "B heads T K"]:
+        return rearrange(x, "B T (H K) -> B H T K", K=self.config.d_head)
+
+    def _gather(self, q: Tensor, k: Tensor, v: Tensor, where: Geometry) -> Float[Tensor, "B T D"]:
         mixed = self.heads(self._mix(q, k, v, where))
         return self.out(rearrange(mixed, "B H T K -> B T (H K)"))
 
@@ -112,20 +130,46 @@ class Attention(nn.Module):
         if self.pattern.watched or (q.dtype == torch.bfloat16 and q.device.type == "cpu"):
             return self._batched(q, k, v, where.bias)
         if where.plain:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=where.causal)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=where.bias.to(q.dtype))
 
     def _explicit(self, q: Tensor, k: Tensor, v: Tensor, where: Geometry) -> Float[Tensor, "B H T K"]:
-        future = where.bias == -math.inf
-        scores = self.scores(q @ k.mT / math.sqrt(q.shape[-1]) + where.bias.masked_fill(future, 0.0))
-        pattern = self.pattern(scores.masked_fill(future, -math.inf).softmax(dim=-1))
+        hidden = where.bias == -math.inf
+        scores = self.scores(q @ k.mT / math.sqrt(q.shape[-1]) + where.bias.masked_fill(hidden, 0.0))
+        pattern = self.pattern(scores.masked_fill(hidden, -math.inf).softmax(dim=-1))
         return pattern.to(v.dtype) @ v
 
     def _batched(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Float[Tensor, "B H T K"]:
         """Two batched products: little slower than the fused kernel, and in bfloat16 on a CPU much faster."""
         B, H, T, K = q.shape
-        if bias.shape[0] != 1:
-            bias = bias.repeat(B, 1, 1)
+        bias = bias[0] if bias.shape[:2] == (1, 1) else bias.expand(B, H, -1, -1).flatten(0, 1)
         scores = torch.baddbmm(bias.to(q.dtype), q.flatten(0, 1), k.flatten(0, 1).mT, alpha=K**-0.5)
         pattern = self.pattern(scores.softmax(dim=-1).view(B, H, T, -1))
         return torch.bmm(pattern.flatten(0, 1), v.flatten(0, 1)).view(B, H, T, K)
+
+
+class CrossAttention(Attention):
+    """Lets every token gather what the tokens of another sequence offer, all of them, at no position.
+
+    With a cache the other sequence's keys and values are computed once and kept there; from then on
+    `memory` may be None.
+
+    Source: Vaswani et al. 2017, section 3.2.3.
+    """
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        memory: Float[Tensor, "B S D"] | None,
+        where: Geometry,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        q = self.queries(self._split(self.q(x)))
+        if cache is None:
+            k, v = self._offer(memory)
+        else:
+            k, v = cache.remember(self.layer, lambda: self._offer(memory))
+        return self._gather(q, k, v, where)
+
+    def _offer(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return self.keys(self._split(self.k(memory))), self.values(self._split(self.v(memory)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,13 +50,26 @@ class KVCache:
         shape = (config.n_layers, batch_size, config.kv_heads, length, config.d_head)
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.memory: dict[int, tuple[Tensor, Tensor]] = {}
         self.length = length
         self.used = 0
 
     @property
     def nbytes(self) -> int:
-        """Memory of the cache, in bytes: 2 · layers · B · G · length · K · bytes per number."""
-        return self.keys.nbytes + self.values.nbytes
+        """Memory of the cache, in bytes: 2 · layers · B · G · length · K · bytes per number.
+
+        What cross-attention remembers of another sequence comes on top.
+        """
+        other = sum(part.nbytes for pair in self.memory.values() for part in pair)
+        return self.keys.nbytes + self.values.nbytes + other
+
+    def remember(
+        self, layer: int, offer: Callable[[], tuple[Tensor, Tensor]]
+    ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S K"]]:
+        """Returns the keys and values of another sequence, asking for them only once per layer."""
+        if layer not in self.memory:
+            self.memory[layer] = offer()
+        return self.memory[layer]
 
     def append(
         self, layer: int, keys: Float[Tensor, "B G T K"], values: Float[Tensor, "B G T K"]

@@ -8,13 +8,15 @@ from numbers import Integral
 CHOICES: dict[str, tuple[str, ...]] = {
     "position": ("learned", "rope", "alibi", "none"),
     "norm": ("rmsnorm", "layernorm"),
-    "activation": ("gelu", "gelu_tanh", "relu2"),
+    "activation": ("relu", "gelu", "gelu_tanh", "relu2", "swiglu"),
 }
 
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """Describes a decoder-only transformer; two equal configs build models of the same shape.
+    """Describes a transformer; two equal configs build models of the same shape.
+
+    One config serves all families: `GPT`, `Encoder`, and both halves of an `EncoderDecoder`.
 
     Args:
         vocab_size: number of tokens, V.
@@ -26,8 +28,11 @@ class GPTConfig:
             attention, 1 is multi-query attention. None means `n_heads`.
         d_ff: width of the feed-forward layer, F. None means `4 * d_model`; 0 builds attention-only blocks.
         position: how a head knows where a token is: "learned", "rope", "alibi" or "none".
-        norm: "rmsnorm" or "layernorm", applied before each sublayer.
-        activation: nonlinearity of the feed-forward layer: "gelu" (exact), "gelu_tanh" or "relu2".
+        norm: "rmsnorm" or "layernorm".
+        norm_first: whether what is normalised is each sublayer's input (pre-norm) or its sum with the
+            stream (post-norm).
+        activation: nonlinearity of the feed-forward layer: "relu", "gelu" (exact), "gelu_tanh", "relu2", or
+            "swiglu", which has a third matrix; d_ff = 8/3 · d_model then makes it as large as the others.
         bias: whether linear layers and layer norms have a bias.
         tied: whether the output head shares its matrix with the token embedding.
         rope_base: the slowest wavelength of RoPE is about `2π * rope_base` tokens.
@@ -49,6 +54,7 @@ class GPTConfig:
     d_ff: int | None = None
     position: str = "rope"
     norm: str = "rmsnorm"
+    norm_first: bool = True
     activation: str = "gelu"
     bias: bool = False
     tied: bool = True
@@ -62,6 +68,8 @@ class GPTConfig:
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}.")
         if not self.rope_base > 0:
             raise ValueError(f"rope_base must be positive; got {self.rope_base}. 10000 is usual.")
+        if not (self.norm_first or self.ff_width):
+            raise ValueError("post-norm blocks need a feed-forward layer; got norm_first=False and d_ff=0.")
         self._check_heads()
 
     def _check_whole(self, name: str) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tinygpt.models.config import GPTConfig
 
+FAMILIES = ("gpt", "encoder", "encoder-decoder")
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -36,11 +38,13 @@ class Cost:
         return sum(self.parameters.values())
 
 
-def cost(config: GPTConfig, *, bytes_per_weight: int = 4) -> Cost:
+def cost(config: GPTConfig, *, family: str = "gpt", bytes_per_weight: int = 4) -> Cost:
     """Returns what a model of this shape costs.
 
     Args:
         config: the shape.
+        family: "gpt", "encoder", or "encoder-decoder", which reads a source of `context` tokens and writes as
+            many; its cost per token is per token written.
         bytes_per_weight: 4 for float32, 2 for bfloat16; used for weights and the KV cache.
 
     Example:
@@ -48,11 +52,17 @@ def cost(config: GPTConfig, *, bytes_per_weight: int = 4) -> Cost:
         >>> cost(gpt2_shape()).n_parameters
         124439808
 
+    Raises:
+        ValueError: when there is no such family.
+
     Source: counts of matrix products as in Kaplan et al. 2020, table 1, with the attention products
     counted in full (T × T, as a kernel without causal skipping computes them).
     """
-    parameters = _parameters(config)
-    flops = _forward_flops(config)
+    if family not in FAMILIES:
+        raise ValueError(f"family must be one of {FAMILIES}; got {family!r}.")
+    two = family == "encoder-decoder"
+    parameters = _parameters(config, two)
+    flops = _forward_flops(config, two)
     total = sum(parameters.values())
     return Cost(
         parameters=parameters,
@@ -64,27 +74,34 @@ def cost(config: GPTConfig, *, bytes_per_weight: int = 4) -> Cost:
     )
 
 
-def _parameters(c: GPTConfig) -> dict[str, int]:
+def _parameters(c: GPTConfig, two: bool) -> dict[str, int]:
+    """With `two` halves: attention three times per layer (cross-attention too), feed-forward layers twice."""
     D, F, L, kv = c.d_model, c.ff_width, c.n_layers, c.kv_heads * c.d_head
-    bias = int(c.bias)
-    norms = 1 + L * (2 if F else 1)
+    bias, matrices = int(c.bias), _ff_matrices(c)
+    norms = 2 + 5 * L if two else 1 + L * (2 if F else 1)
     gain = D * (2 if c.norm == "layernorm" and c.bias else 1)
+    attention = 2 * D * D + 2 * D * kv + bias * (2 * D + 2 * kv)
+    feed_forward = matrices * D * F + bias * ((matrices - 1) * F + D) if F else 0
     return {
         "embedding": c.vocab_size * D,
         "positions": c.context * D if c.position == "learned" else 0,
-        "attention": L * (2 * D * D + 2 * D * kv + bias * (2 * D + 2 * kv)),
-        "feed_forward": L * (2 * D * F + bias * (F + D)) if F else 0,
+        "attention": (3 if two else 1) * L * attention,
+        "feed_forward": (2 if two else 1) * L * feed_forward,
         "norms": norms * gain,
         "head": 0 if c.tied else c.vocab_size * D,
     }
 
 
-def _forward_flops(c: GPTConfig) -> dict[str, int]:
+def _forward_flops(c: GPTConfig, two: bool) -> dict[str, int]:
     D, F, L, T = c.d_model, c.ff_width, c.n_layers, c.context
-    kv = c.kv_heads * c.d_head
+    kv, attentions = c.kv_heads * c.d_head, 3 if two else 1
     return {
-        "attention_projections": L * T * 2 * (2 * D * D + 2 * D * kv),
-        "attention_products": L * T * 2 * (2 * T * D),
-        "feed_forward": L * T * 2 * (2 * D * F),
+        "attention_projections": attentions * L * T * 2 * (2 * D * D + 2 * D * kv),
+        "attention_products": attentions * L * T * 2 * (2 * T * D),
+        "feed_forward": (2 if two else 1) * L * T * 2 * (_ff_matrices(c) * D * F),
         "head": T * 2 * D * c.vocab_size,
     }
+
+
+def _ff_matrices(c: GPTConfig) -> int:
+    return 3 if c.activation == "swiglu" else 2

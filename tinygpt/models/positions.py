@@ -68,9 +68,10 @@ def alibi_slopes(n_heads: int) -> Float[Tensor, " H"]:
     return torch.tensor(slopes)
 
 
-def causal_bias(
+def attention_bias(
     n_queries: int,
     n_keys: int,
+    causal: bool = True,
     slopes: Float[Tensor, " H"] | None = None,
     device: torch.device | str | None = None,
 ) -> Float[Tensor, "H T S"]:
@@ -79,6 +80,7 @@ def causal_bias(
     Args:
         n_queries: how many of the keys' tokens, the last ones, ask.
         n_keys: tokens that are there, the earlier and the new ones.
+        causal: whether the future is hidden.
         slopes: from `alibi_slopes`; None for no penalty.
         device: where to make it; slopes must be there.
 
@@ -86,13 +88,15 @@ def causal_bias(
         float32, H × T × S; H is 1 without slopes.
 
     Example:
-        >>> causal_bias(2, 3)
+        >>> attention_bias(2, 3)
         tensor([[[0., 0., -inf],
                  [0., 0., 0.]]])
     """
     first = n_keys - n_queries
-    future = torch.full((1, n_queries, n_keys), -math.inf, device=device).triu_(first + 1)
+    bias = torch.zeros(1, n_queries, n_keys, device=device)
+    if causal:
+        bias = torch.full_like(bias, -math.inf).triu_(first + 1)
     if slopes is None:
-        return future
+        return bias
     keys = torch.arange(n_keys, device=device)
-    return future - slopes[:, None, None] * (keys[first:, None] - keys).clamp(min=0)
+    return bias - slopes[:, None, None] * (keys[first:, None] - keys).abs()

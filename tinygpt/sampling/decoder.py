@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, alibi_slopes, causal_bias, rope_angles
-from tinygpt.models.transformer import Block
+from tinygpt.models import GPT, MLP, Block, GatedMLP, alibi_slopes, attention_bias, rope_angles
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -56,7 +55,7 @@ class Decoder:
         length: longest sequence, in tokens; None means the model's context.
 
     Raises:
-        ValueError: when `length` is beyond a learned table of positions.
+        ValueError: when `length` is beyond a learned table of positions, or the model is post-norm.
 
     Example:
         >>> from tinygpt.models import GPTConfig
@@ -72,6 +71,8 @@ class Decoder:
         self.length = config.context if length is None else length
         if config.position == "learned" and self.length > config.context:
             raise ValueError(f"learned positions end at context={config.context}; got length={self.length}.")
+        if not config.norm_first:
+            raise ValueError("the snapshot folds norms into the next matrix; in a post-norm model none follows.")
         self.used = 0
         self.embedding = model.embed.weight.detach().clone()
         self.position = model.position.weight.detach().clone() if config.position == "learned" else None
@@ -96,9 +97,9 @@ class Decoder:
         return _Layer(
             qkv=_Affine(torch.cat([part.weight for part in parts], dim=1), bias),
             out=_folded(None, attn.out),
-            up=_folded(block.mlp_norm, block.mlp.up) if full else None,
+            up=_widening(block.mlp_norm, block.mlp) if full else None,
             down=_folded(None, block.mlp.down) if full else None,
-            activation=block.mlp.activation if full else None,
+            activation=_activation(block.mlp) if full else None,
             rows=rows.view(self.length, -1),
             keys=rows[:, 0].transpose(0, 1)[None],
             values=rows[:, 1].transpose(0, 1)[None],
@@ -161,7 +162,7 @@ class Decoder:
         c = self.config
         if end == self.used + 1:
             return self.penalty[:, self.length - end :].view(1, c.kv_heads, -1, end)
-        return causal_bias(end, end, self.slopes)[None]
+        return attention_bias(end, end, slopes=self.slopes)[None]
 
 
 def _normalise(kind: str, width: int):
@@ -181,6 +182,28 @@ def _folded(before: nn.Module | None, linear: nn.Linear) -> _Affine:
             bias = moved if bias is None else bias + moved
         weight = weight * before.weight.detach()
     return _Affine(weight.T.contiguous().clone(), None if bias is None else bias.clone())
+
+
+def _widening(before: nn.Module, mlp: MLP) -> _Affine:
+    """The feed-forward layer's first product; a gated one's two side by side."""
+    parts = [_folded(before, linear) for linear in ([mlp.gate, mlp.up] if _gated(mlp) else [mlp.up])]
+    bias = None if parts[0].bias is None else torch.cat([part.bias for part in parts])
+    return _Affine(torch.cat([part.weight for part in parts], dim=1), bias)
+
+
+def _activation(mlp: MLP) -> Callable[[Tensor], Tensor]:
+    if not _gated(mlp):
+        return mlp.activation
+
+    def gated(wide: Tensor) -> Tensor:
+        gate, up = wide.chunk(2, dim=-1)
+        return mlp.activation(gate) * up
+
+    return gated
+
+
+def _gated(mlp: MLP) -> bool:
+    return isinstance(mlp, GatedMLP)
 
 
 def _turns(length: int, d_head: int, base: float) -> Tensor:

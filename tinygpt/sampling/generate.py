@@ -8,16 +8,27 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, MLP, Attention, AttentionBlock, Block, KVCache, Tap, taps, uncompiled
+from tinygpt.models import (
+    GPT,
+    MLP,
+    Attention,
+    AttentionBlock,
+    Block,
+    GatedMLP,
+    KVCache,
+    Tap,
+    head_is_plain,
+    taps,
+    uncompiled,
+)
 from tinygpt.models.norms import RMSNorm
-from tinygpt.models.transformer import head_is_plain
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.filters import Filter, apply, keep_best
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, Tap}
+_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, GatedMLP, Tap}
 _KNOWN |= {nn.Linear, nn.LayerNorm, RMSNorm}
 
 

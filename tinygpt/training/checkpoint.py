@@ -17,11 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, GPTConfig, uncompiled
+from tinygpt.models import GPT, Encoder, EncoderDecoder, GPTConfig, uncompiled
 from tinygpt.tokenizers import Tokenizer, from_json
 from tinygpt.training.loop import TrainState
 
 FORMAT = 1
+KINDS = {"GPT": GPT, "Encoder": Encoder, "EncoderDecoder": EncoderDecoder}
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Checkpoint:
         info: whatever was given as `info`; from `fit` also `train_config` and `run` (see `Run.from_dict`).
     """
 
-    model: GPT
+    model: GPT | Encoder | EncoderDecoder
     tokenizer: Tokenizer | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ def save(
 
     Args:
         path: where to; folders are made.
-        model: a `GPT`, compiled or not.
+        model: a `GPT`, `Encoder` or `EncoderDecoder`, compiled or not.
         tokenizer: saved along, so that the file can be sampled from.
         state: saved along, so that training can be resumed.
         info: anything JSON can hold.
@@ -91,12 +92,17 @@ def describe(
     """Returns what a checkpoint says beside its tensors, as JSON; the arguments are those of `save`.
 
     Raises:
-        ValueError: when the model is no `GPT`, or `info` is nothing that JSON can hold.
+        ValueError: when the model is none of the three families, or `info` is nothing that JSON can hold.
     """
     model = uncompiled(model)
-    if not isinstance(model, GPT):
-        raise ValueError(f"a checkpoint holds a tinygpt GPT; got {type(model).__name__}.")
-    said = {"format": FORMAT, "config": asdict(model.config), "info": info or {}}
+    if type(model).__name__ not in KINDS:
+        raise ValueError(f"a checkpoint holds a tinygpt {' or '.join(KINDS)}; got {type(model).__name__}.")
+    said = {
+        "format": FORMAT,
+        "kind": type(model).__name__,
+        "config": asdict(model.config),
+        "info": info or {},
+    }
     if tokenizer is not None:
         said["tokenizer"] = tokenizer.to_json()
     if state is not None:
@@ -117,7 +123,8 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") ->
         FileNotFoundError, ValueError: when there is no such file, or it is no checkpoint of tinygpt.
     """
     tensors, header = _read(path)
-    model = GPT(GPTConfig(**header["config"]), seed=0).to(device, tensors["model.embed.weight"].dtype)
+    kind = KINDS[header.get("kind", "GPT")]
+    model = kind(GPTConfig(**header["config"]), seed=0).to(device, tensors["model.embed.weight"].dtype)
     _load_weights(model, tensors)
     kept = header.get("tokenizer")
     tokenizer = from_json(kept) if kept else None
@@ -133,9 +140,10 @@ def restore(path: str | os.PathLike[str], state: TrainState) -> dict[str, Any]:
     tensors, header = _read(path)
     if "step" not in header:
         raise ValueError(f"{path} holds a model but no training state, so it cannot be resumed. Use load().")
-    config = getattr(uncompiled(state.model), "config", None)
-    if config != GPTConfig(**header["config"]):
-        raise ValueError(f"{path} is a run of another shape: {header['config']}; this model is {config}.")
+    model = uncompiled(state.model)
+    saved = f"{header.get('kind', 'GPT')} {GPTConfig(**header['config'])}"
+    if saved != (this := f"{type(model).__name__} {getattr(model, 'config', None)}"):
+        raise ValueError(f"{path} is a run of another shape: {saved}; this model is {this}.")
     _load_weights(state.model, tensors)
     _load_optimizer(state, tensors)
     _load_rng(tensors)
@@ -157,7 +165,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, An
     return tensors, header
 
 
-def _unshared(model: GPT) -> dict[str, Tensor]:
+def _unshared(model: nn.Module) -> dict[str, Tensor]:
     state = model.state_dict()
     if model.config.tied:
         del state["head.weight"]

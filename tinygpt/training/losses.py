@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tinygpt.models import uncompiled
-from tinygpt.models.transformer import head_is_plain
+from tinygpt.models import head_is_plain, uncompiled
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
