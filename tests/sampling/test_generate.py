@@ -191,7 +191,7 @@ def test_a_decoder_that_starts_with_one_token(config: GPTConfig) -> None:
 
 
 def test_there_is_no_decoder_of_a_post_norm_model() -> None:
-    with pytest.raises(ValueError, match="in a post-norm model none follows"):
+    with pytest.raises(ValueError, match="a post-norm model has none there"):
         Decoder(GPT(GPTConfig(**SHAPE, norm_first=False)))
 
 

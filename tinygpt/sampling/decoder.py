@@ -72,7 +72,7 @@ class Decoder:
         if config.position == "learned" and self.length > config.context:
             raise ValueError(f"learned positions end at context={config.context}; got length={self.length}.")
         if not config.norm_first:
-            raise ValueError("the snapshot folds norms into the next matrix; in a post-norm model none follows.")
+            raise ValueError("a snapshot folds norms into the next matrix; a post-norm model has none there.")
         self.used = 0
         self.embedding = model.embed.weight.detach().clone()
         self.position = model.position.weight.detach().clone() if config.position == "learned" else None
