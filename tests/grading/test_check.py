@@ -9,7 +9,9 @@ import torch
 from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
+from tinygpt.grading.checks.honesty import PriceList
 from tinygpt.grading.checks.leak import Suspect
+from tinygpt.grading.checks.shrinking import Failure
 
 
 def right(q, k):
@@ -225,18 +227,83 @@ def test_a_handled_short_sequence_is_not_blamed():
     assert "p ≥ T" not in repr(result)
 
 
+def test_a_case_may_be_asked_many_times():
+    drawn = []
+
+    def spy(low, high, code, cumulative):
+        drawn.append((low, high, code))
+        return 0, low, high
+
+    check("arithmetic_decode", spy, seed=5)
+    times = sum(case.times for case in EXERCISES["arithmetic_decode"].cases)
+    assert len(drawn) >= 2 * times and len({*drawn}) > times
+
+
+def test_a_text_is_compared_letter_by_letter():
+    exercise = EXERCISES["decode_ids"]
+    assert check("decode_ids", exercise.reference).passed
+    assert not check("decode_ids", lambda ids, table: exercise.reference(ids, table).upper()).passed
+    assert not check("decode_ids", lambda ids, table: exercise.reference(ids, table) + " ").passed
+
+
+@pytest.mark.parametrize("kind", [tuple, torch.tensor, lambda ids: torch.tensor(ids).numpy()])
+def test_an_array_of_ids_is_as_good_as_a_list(kind):
+    exercise = EXERCISES["encode_with_ranks"]
+    assert check("encode_with_ranks", lambda data, ranks: kind(exercise.reference(data, ranks))).passed
+
+
+def test_a_list_that_is_changed_inside_is_a_changed_input():
+    def joins_in_place(words, counts, new):
+        answer = EXERCISES["bpe_step"].reference(words, counts, new)
+        words[0][:] = answer[1][0]
+        return answer
+
+    result = check("bpe_step", joins_in_place)
+    assert result.mistake == "changes its input" and "`words`" in result.diagnosis
+
+
+def test_a_random_plain_answer_is_caught():
+    values = iter(range(10**6))
+    result = check("bits_per_byte", lambda losses, texts: float(next(values)))
+    assert result.mistake == "changes from call to call"
+
+
+def test_a_generator_is_no_list():
+    result = check("pre_tokenize", lambda text: (piece for piece in [text]))
+    assert result.mistake == "wrong form" and "list(...)" in result.diagnosis
+
+
+SUSPECTS = {kind.__name__: kind for kind in (Suspect, PriceList, Failure)}
+
+
 def pack(value):
+    """A value as JSON can hold it, which knows neither tensors nor tuples, bytes and keys but texts."""
     if isinstance(value, torch.Tensor):
-        return {"dtype": str(value.dtype)[6:], "shape": list(value.shape), "data": value.flatten().tolist()}
-    return {"suspect": [value.habit, value.seed]} if isinstance(value, Suspect) else value
+        shape = list(value.shape)
+        return {"tensor": [str(value.dtype)[6:], shape, value.flatten().tolist()]}
+    if isinstance(value, tuple(SUSPECTS.values())):
+        return {type(value).__name__: list(vars(value).values())}
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if isinstance(value, dict):
+        return {"dict": [pack(item) for item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {type(value).__name__: [pack(entry) for entry in value]}
+    return value
 
 
 def unpack_value(packed):
     if not isinstance(packed, dict):
         return packed
-    if "suspect" in packed:
-        return Suspect(*packed["suspect"])
-    return torch.tensor(packed["data"], dtype=getattr(torch, packed["dtype"])).reshape(packed["shape"])
+    ((kind, content),) = packed.items()
+    if kind == "tensor":
+        dtype, shape, data = content
+        return torch.tensor(data, dtype=getattr(torch, dtype)).reshape(shape)
+    if kind == "bytes":
+        return bytes.fromhex(content)
+    if kind in SUSPECTS:
+        return SUSPECTS[kind](*content)
+    return {"list": list, "tuple": tuple, "dict": dict}[kind](map(unpack_value, content))
 
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))

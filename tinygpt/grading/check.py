@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tinygpt.grading.checks import find
-from tinygpt.grading.compare import difference, form, same
+from tinygpt.grading.compare import alike, difference, form, same
+from tinygpt.grading.excerpt import Excerpt
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 from tinygpt.grading.picture import Picture
 from tinygpt.grading.protect import Trouble, protected
@@ -76,7 +77,12 @@ def examine(
     This is the place for a judge: its `call` sends the arguments to another process. The inputs, the expected
     values, the comparison and the points stay here.
     """
-    seen = [_ask(exercise, call, case, seed + i) for i, case in enumerate(cases) for seed in seeds]
+    seen = [
+        _ask(exercise, call, case, seed + i + len(cases) * again)
+        for i, case in enumerate(cases)
+        for seed in seeds
+        for again in range(case.times)
+    ]
     wrong = [s for s in seen if not _right(s, exercise)]
     if not wrong:
         return Result(exercise.name, tuple(Outcome(c.title, c.points, True) for c in cases), kind)
@@ -86,17 +92,23 @@ def examine(
         first = next((s for s in wrong if s.case is case), None)
         finding = "" if first is None or _told(first, mistake, exercise) else _finding(first, exercise)
         outcomes.append(Outcome(case.title, case.points, first is None, finding))
-    pictures = (Picture.of(s.got, s.expected) for s in wrong if s.trouble is None)
-    return Result(exercise.name, tuple(outcomes), kind, mistake, says, next(filter(None, pictures), None))
+    return Result(exercise.name, tuple(outcomes), kind, mistake, says, _picture(wrong, exercise))
 
 
 def _ask(exercise: Exercise, call: Call, case: Case, seed: int) -> Seen:
     args = case.draw(torch.Generator().manual_seed(seed))
     expected = exercise.reference(*args)
     try:
-        return Seen(case, args, expected, got=call(*args))
+        return Seen(case, args, expected, got=_settled(call(*args), expected, exercise))
     except Trouble as trouble:
         return Seen(case, args, expected, trouble=trouble)
+
+
+def _settled(got: Any, expected: Any, exercise: Exercise) -> Any:
+    """The answer as it is compared: capitals and blanks around a word that is asked for do not count."""
+    if not exercise.arguments and isinstance(got, str):
+        return got.strip().casefold()
+    return alike(got, expected)
 
 
 def _right(seen: Seen, exercise: Exercise) -> bool:
@@ -117,7 +129,23 @@ def _finding(seen: Seen, exercise: Exercise) -> str:
     if seen.trouble:
         return seen.trouble.says
     wrong_form = form(seen.got, seen.expected, exercise.returns)
-    return wrong_form or f"{difference(seen.got, seen.expected)} {seen.case.advice}".strip()
+    if wrong_form:
+        return wrong_form
+    if not exercise.arguments:
+        return f"{seen.got!r} is not the answer."  # and the answer is not told
+    return f"{difference(seen.got, seen.expected, exercise.tolerance)} {seen.case.advice}".strip()
+
+
+def _picture(wrong: list[Seen], exercise: Exercise) -> Picture | Excerpt | None:
+    """The first wrong tensor, or the shortest question with a wrong plain answer; a value is not told."""
+    formed = [s for s in wrong if not s.trouble and not form(s.got, s.expected, exercise.returns)]
+    if not exercise.arguments or not formed:
+        return None
+    if pictures := [picture for s in formed if (picture := Picture.of(s.got, s.expected))]:
+        return pictures[0]
+    shortest = min(formed, key=lambda s: len(repr(s.args)))
+    asked = dict(zip(exercise.arguments, shortest.args, strict=True))
+    return Excerpt.of(shortest.got, shortest.expected, exercise.tolerance, asked)
 
 
 def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen]) -> tuple[str, str]:
@@ -128,7 +156,7 @@ def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen
     """
     values = [s for s in seen if s.trouble is None]
     off = [s for s in values if not same(s.got, s.expected, exercise.tolerance)]
-    if any(isinstance(s.got, Tensor) and not same(_again(call, s.args), s.got, 0.0) for s in off[:2]):
+    if any(_unsteady(call, s, exercise) for s in off[:2]):
         return "changes from call to call", UNSTEADY
     for fault in exercise.mistakes() if off else ():
         if all(_made(fault, exercise, s) for s in values):
@@ -143,17 +171,20 @@ def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen
     return "wrong values" if formed else "wrong form", _finding(first, exercise)
 
 
-def _again(call: Call, args: tuple) -> Any:
+def _unsteady(call: Call, seen: Seen, exercise: Exercise) -> bool:
+    if not isinstance(seen.got, Tensor) and form(seen.got, seen.expected, exercise.returns):
+        return False  # a generator, say, never equals the one before
     try:
-        return call(*args)
+        again = _settled(call(*seen.args), seen.expected, exercise)
     except Trouble:
-        return None
+        return True
+    return not same(again, seen.got, 0.0)
 
 
 def _broken(law: Law, call: Call, seen: Seen) -> bool:
     try:
         return law.broken(call, seen.args, seen.got)
-    except (Trouble, AttributeError, RuntimeError):
+    except (Trouble, AttributeError, RuntimeError, TypeError, ValueError):
         return False  # the answer cannot take the law's own inputs, so the law has nothing to say
 
 
@@ -161,5 +192,5 @@ def _made(fault: Fault, exercise: Exercise, seen: Seen) -> bool:
     """Whether this mistake gives exactly the value that was seen."""
     try:
         return same(seen.got, exercise.attempt(*seen.args, **fault.knobs), exercise.tolerance)
-    except (RuntimeError, IndexError, ValueError):
+    except (RuntimeError, LookupError, ValueError, ArithmeticError):
         return False  # the mistake cannot be made with these inputs

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from itertools import chain, repeat, zip_longest
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+MISSING = object()
 
 
 def shape(tensor: Tensor) -> str:
@@ -23,15 +28,39 @@ def describe(value: Any) -> str:
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
 
 
-def same(got: Any, expected: Any, tolerance: float) -> bool:
-    """Whether two values agree: tensors of one shape within `tolerance`, anything else exactly.
+def alike(got: Any, expected: Any) -> Any:
+    """The value in the types of the expected one where nothing is lost by it.
 
-    In words neither capitals nor blanks around them count.
+    A tuple is as good as a list, an array or a tensor as the numbers in it, and 2 as 2.0.
     """
-    if isinstance(expected, str) and isinstance(got, str):
-        return got.strip().casefold() == expected.strip().casefold()
-    if not isinstance(expected, Tensor):
-        return type(got) is type(expected) and got == expected
+    if isinstance(expected, Tensor):
+        return got
+    if isinstance(got, (Tensor, np.ndarray, np.generic)):
+        got = got.tolist()
+    if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)):
+        examples = chain(expected, repeat(expected[-1] if expected else None))
+        return type(expected)(alike(*pair) for pair in zip(got, examples, strict=False))
+    if isinstance(expected, float) and type(got) is int:
+        return float(got) if abs(got) < 1 << 1000 else math.inf
+    return got
+
+
+def same(got: Any, expected: Any, tolerance: float) -> bool:
+    """Whether two values agree: numbers with a point within `tolerance`, anything else exactly."""
+    if isinstance(expected, Tensor):
+        return _same_tensors(got, expected, tolerance)
+    if type(got) is not type(expected):
+        return False
+    if isinstance(expected, (list, tuple)):
+        pairs = zip_longest(got, expected, fillvalue=MISSING)
+        return all(g is not MISSING and same(g, e, tolerance) for g, e in pairs)
+    if isinstance(expected, float):
+        close = math.isclose(got, expected, rel_tol=0, abs_tol=tolerance)
+        return close or (math.isnan(got) and math.isnan(expected))
+    return got == expected
+
+
+def _same_tensors(got: Any, expected: Tensor, tolerance: float) -> bool:
     if not isinstance(got, Tensor) or got.shape != expected.shape or got.is_complex():
         return False
     if not expected.is_floating_point():
@@ -42,8 +71,7 @@ def same(got: Any, expected: Any, tolerance: float) -> bool:
 def form(got: Any, expected: Any, letters: str) -> str:
     """What is wrong with the form of an answer (its type, shape or precision), or "" when nothing is."""
     if not isinstance(expected, Tensor):
-        kind = type(expected)
-        return "" if type(got) is kind else f"Wanted a value of type {kind.__name__}, got {describe(got)}."
+        return _plain_form(got, expected, letters)
     if got is None:
         return "Your function returned None. Its last line should be `return` and the result."
     if not isinstance(got, Tensor):
@@ -58,10 +86,64 @@ def form(got: Any, expected: Any, letters: str) -> str:
     return ""
 
 
-def difference(got: Any, expected: Any) -> str:
-    """The place where two values of one form differ most: expected against got."""
+def _plain_form(got: Any, expected: Any, letters: str) -> str:
+    if got is None:
+        return f"Wanted {letters}, got None. The last line of a function should be `return` and the result."
+    if isinstance(expected, tuple) and isinstance(got, tuple) and len(got) != len(expected):
+        return f"Wanted {letters}, which are {len(expected)} values; got {len(got)}."
+    place, value, kind = _misfit(got, expected)
+    if kind is None:
+        return ""
+    where = f"the entry at {place} is {describe(value)}" if place else f"got {describe(value)}"
+    return f"Wanted {letters}, {'but ' if place else ''}{where}.{_remedy(value, kind)}"
+
+
+def _misfit(got: Any, expected: Any, place: str = "") -> tuple[str, Any, type | None]:
+    """Place, value and wanted type of the first entry that has another type; None counts as a value."""
+    if type(got) is not type(expected):
+        return place, got, type(expected)
+    if not isinstance(expected, (list, tuple)) or not expected:
+        return place, got, None
+    examples = chain(expected, repeat(expected[-1]))
+    for i, (g, e) in enumerate(zip(got, examples, strict=False)):
+        if g is not None and e is not None and (misfit := _misfit(g, e, f"{place}[{i}]"))[2]:
+            return misfit
+    return place, got, None
+
+
+def _remedy(value: Any, kind: type) -> str:
+    if kind is int and isinstance(value, float):
+        return " Whole numbers stay whole with `//`; `/` makes a number with a point, which is not exact."
+    if kind is list and hasattr(value, "__iter__"):
+        return " `list(...)` makes a list of anything that can be looped over."
+    if kind is str and isinstance(value, tuple):
+        return " `findall` returns what the parentheses of a pattern hold: group with `(?:...)`."
+    return ""
+
+
+def parting(got: Any, expected: Any, tolerance: float) -> tuple[tuple[int, ...], Any, Any]:
+    """Where two different values of one form part: the place, and what stands there, got and expected.
+
+    What one of them does not have there is `MISSING`. A text inside a list counts as one entry.
+    """
+    place: tuple[int, ...] = ()
+    sequences = (list, tuple, str, bytes)
+    while type(got) is type(expected) and isinstance(expected, sequences):
+        pairs = enumerate(zip_longest(got, expected, fillvalue=MISSING))
+        i, (got, expected) = next((i, p) for i, p in pairs if not same(*p, tolerance))
+        place, sequences = (*place, i), (list, tuple)
+    return place, got, expected
+
+
+def brackets(place: tuple[int, ...]) -> str:
+    """A place as it is written in code: "[1][3]"."""
+    return "".join(f"[{i}]" for i in place)
+
+
+def difference(got: Any, expected: Any, tolerance: float = 0.0) -> str:
+    """The place where two values of one form differ most, or first: expected against got."""
     if not isinstance(expected, Tensor):
-        return f"{got!r} is not the answer."  # and the answer is not told
+        return _plain_difference(got, expected, tolerance)
     if got.is_floating_point() and not got.isfinite().all():
         bad = (~got.isfinite()).nonzero().tolist()
         return f"The entry at {tuple(bad[0])} is {got[tuple(bad[0])].item()} ({len(bad)} such entries)."
@@ -74,3 +156,17 @@ def difference(got: Any, expected: Any) -> str:
     return (
         f"The largest gap is at {place}: wanted {want}, got {have} ({wrong} of {gap.numel()} entries differ)."
     )
+
+
+def _plain_difference(got: Any, expected: Any, tolerance: float) -> str:
+    place, have, want = parting(got, expected, tolerance)
+    where = f"The first difference is at {brackets(place)}: wanted" if place else "Wanted"
+    return f"{where} {entry(want)}, got {entry(have)}."
+
+
+def entry(value: Any, most: int = 60) -> str:
+    """One entry of a plain value, short enough to be shown."""
+    if value is MISSING:
+        return "nothing more"
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

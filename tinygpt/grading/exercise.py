@@ -25,12 +25,14 @@ class Case:
         draw: Turns a seeded generator into the arguments of one call.
         points: What the case is worth.
         advice: What to say when the answer is wrong here and no fault or law explains it.
+        times: How many inputs are drawn for each seed: many, where one answer says little.
     """
 
     title: str
     draw: Callable[[torch.Generator], tuple]
     points: int = 1
     advice: str = ""
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Exercise:
     Args:
         name: The name the learner defines, which is also how an answer is found.
         arguments: The names of the arguments, in order. None: the answer is a value, not a function.
-        returns: The shape of the answer in letters, for messages: "B T S".
+        returns: What the answer is, for messages: its shape in letters, "B T S", or "a list of ids".
         reference: An independent right answer, by preference somebody else's code.
         attempt: One implementation with a knob for each known way to go wrong; without knobs it is right.
         faults: The known mistakes, the likeliest first.

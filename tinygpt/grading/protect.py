@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import linecache
 import traceback
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tinygpt.grading.compare import describe
+from tinygpt.grading.compare import describe, same
 from tinygpt.grading.exercise import Call, Exercise
 
 # What a message of Python, PyTorch or einops means for somebody who is learning them; the first match speaks.
@@ -43,6 +44,20 @@ MEANINGS = (
         "'NoneType'",
         "Something is None: often a function or method that changes in place and returns nothing.",
     ),
+    ("ZeroDivisionError", "Something that is divided by is 0: which input is empty, or was never seen?"),
+    (
+        "empty sequence",
+        "An empty list has no smallest or largest entry: ask first whether anything is there.",
+    ),
+    (
+        "iterable argument is empty",
+        "Nothing has no smallest or largest entry: ask first whether it is empty.",
+    ),
+    ("IndexError: list index out of range", "The list is shorter than you think; is the last index len − 1?"),
+    ("KeyError", "That key is not in the dictionary. Ask `key in table` first, or use `table.get(key)`."),
+    ("unhashable type: 'list'", "A list cannot be a key of a dictionary: `tuple(...)` can."),
+    ("math domain error", "The logarithm of 0 or less: which probability became 0?"),
+    ("UnicodeDecodeError", 'Not every run of bytes is UTF-8: `errors="replace"` shows what is not as �.'),
 )
 
 
@@ -65,7 +80,7 @@ def protected(answer: Any, exercise: Exercise) -> Call:
     _must_be_callable(answer, exercise)
 
     def call(*args: Any) -> Any:
-        copies = [arg.clone() if isinstance(arg, Tensor) else arg for arg in args]
+        copies = deepcopy(args)
         try:
             got = _plain(answer(*copies))
         except Exception as error:
@@ -73,7 +88,7 @@ def protected(answer: Any, exercise: Exercise) -> Call:
                 raise Trouble("not written", NOT_WRITTEN.format(exercise.name)) from None
             raise Trouble("crash", _explain(error, answer, exercise, args)) from None
         for name, before, after in zip(exercise.arguments, args, copies, strict=True):
-            if isinstance(before, Tensor) and not torch.equal(before, after):
+            if isinstance(before, (Tensor, list, dict)) and not same(after, before, 0.0):
                 raise Trouble("changes its input", IN_PLACE.format(name))
         return got
 
@@ -82,8 +97,9 @@ def protected(answer: Any, exercise: Exercise) -> Call:
 
 NOT_WRITTEN = "`{0}` is not written yet. Replace the line that raises NotImplementedError."
 IN_PLACE = (
-    "Your function changes its input `{0}`. Whoever called it still needs that tensor. Look for a method "
-    "that ends in `_`, for `+=`, and for assignments to `{0}[...]`."
+    "Your function changes its input `{0}`, which its caller still needs. Look for `+=`, for assignments to "
+    "`{0}[...]` or to what is in it, and for methods that change in place: those that end in `_`, `append`, "
+    "`pop`, `sort` and their like. Work on a copy."
 )
 
 
@@ -112,7 +128,7 @@ def _must_be_callable(answer: Any, exercise: Exercise) -> None:
 
 def _explain(error: Exception, answer: Any, exercise: Exercise, args: tuple) -> str:
     message = (str(error).strip() or "no message").splitlines()[0]
-    meaning = next((says for part, says in MEANINGS if part in str(error)), "")
+    meaning = next((says for part, says in MEANINGS if part in f"{type(error).__name__}: {error}"), "")
     inputs = ", ".join(f"{n}: {describe(a)}" for n, a in zip(exercise.arguments, args, strict=True))
     line = _line(error, answer)
     return f"{line} raised {type(error).__name__}: {message.rstrip('.')}. {meaning} The inputs were {inputs}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from tinygpt.grading.excerpt import Excerpt
 from tinygpt.grading.markup import html
 from tinygpt.grading.picture import Picture
 
@@ -40,7 +41,7 @@ class Result:
     kind: str = "public"
     mistake: str = ""
     diagnosis: str = ""
-    picture: Picture | None = None
+    picture: Picture | Excerpt | None = None
 
     @property
     def passed(self) -> bool:

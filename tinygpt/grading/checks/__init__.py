@@ -5,13 +5,33 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
+from tinygpt.grading.checks.bits import bits_per_byte
+from tinygpt.grading.checks.blending import blend
+from tinygpt.grading.checks.counting import counted
+from tinygpt.grading.checks.cutting import pre_tokenize
 from tinygpt.grading.checks.heads import multi_head_attention
+from tinygpt.grading.checks.honesty import guilty, total_probability
 from tinygpt.grading.checks.induction import induction_score
 from tinygpt.grading.checks.leak import culprit, reads
+from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
 from tinygpt.grading.checks.positions import rope
+from tinygpt.grading.checks.ranking import encode_with_ranks
+from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
+from tinygpt.grading.checks.shrinking import shrink
+from tinygpt.grading.checks.unpacking import unpacked
 from tinygpt.grading.exercise import Exercise
 
+_NEXT_TOKEN = (bits_per_byte, counted, unpacked, total_probability, guilty, blend)
+_TOKENIZATION = (
+    bpe_step,
+    encode_with_ranks,
+    pre_tokenize,
+    shrink,
+    lost_going_in,
+    lost_coming_out,
+    decode_ids,
+)
 _ATTENTION = (
     attention_weights,
     causal_attention,
@@ -22,7 +42,9 @@ _ATTENTION = (
     culprit,
     mix,
 )
-EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in _ATTENTION}
+EXERCISES: dict[str, Exercise] = {
+    exercise.name: exercise for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION)
+}
 
 
 def find(name: str) -> Exercise:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import torch
 from torch import Generator, Tensor
 
@@ -27,3 +29,13 @@ def patterns(generator: Generator, *shape: int, dtype: torch.dtype = torch.float
     scores = 2 * normal(generator, *shape, dtype=dtype)
     future = torch.ones(shape[-2:], dtype=torch.bool).triu(1)
     return scores.masked_fill(future, -torch.inf).softmax(-1)
+
+
+def dice(generator: Generator) -> random.Random:
+    """Python's own random numbers, for whole numbers and texts, seeded from the generator."""
+    return random.Random(int(torch.randint(1 << 60, (), generator=generator)))
+
+
+def numbers(rng: random.Random, n: int, below: int) -> list[int]:
+    """A list of n whole numbers from 0 on."""
+    return [rng.randrange(below) for _ in range(n)]
