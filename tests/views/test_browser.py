@@ -4,112 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import chromium
 import nbformat
 import numpy as np
 import pytest
 from views import lab, samples
+from views.pages import READY, Page, contrast, hover, open_notebook, run_cell
 
 from tinygpt.views import View, attention, switches
 
 pytestmark = pytest.mark.browser
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-READY = '[data-ready]:not([data-ready=""])'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        lab.not_run("Playwright is not installed: pip install playwright.")
-    path = chromium.find() or lab.not_run(f"No Chromium. {chromium.REMEDY}")
-    with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
-
-
-class Page:
-    """A page with one view, and what went wrong on it."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
-        page.on("request", lambda request: self.requests.append(request.url))
-
-    def open(self, path: Path) -> Page:
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector(READY)
-        return self
-
-    @property
-    def grid(self) -> Any:
-        return self.page.get_by_label("All heads.")
-
-    @property
-    def stage(self) -> Any:
-        return self.page.get_by_label("One head:")
-
-    @property
-    def strip(self) -> Any:
-        return self.page.get_by_label("Tokens.")
-
-    @property
-    def said(self) -> str:
-        return self.page.locator("[aria-live]").inner_text()
-
-    def press(self, target: Any, *keys: str) -> None:
-        target.focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def cell(self, query: int, key: int) -> dict[str, float]:
-        """The middle of a cell of the large head, in pixels of its canvas."""
-        cell, margin = (float(self.stage.get_attribute(f"data-{name}")) for name in ("cell", "margin"))
-        return {"x": margin + (key + 0.5) * cell, "y": margin + (query + 0.5) * cell}
-
-    def tile(self, row: int, head: int) -> dict[str, float]:
-        """A place in a tile of the grid, in pixels of its canvas."""
-        names = ("left", "top", "across", "down")
-        left, top, across, down = (float(self.grid.get_attribute(f"data-{name}")) for name in names)
-        return {"x": left + (head + 0.4) * across, "y": top + (row + 0.6) * down}
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens a view as a page of its own; fails the test where the page met an error or asked for anything."""
-    contexts, pages = [], []
-
-    def open_view(view: View, **options: Any) -> Page:
-        path = tmp_path / f"{len(pages)}.html"
-        view.save(path)
-        contexts.append(browser.new_context(**{"viewport": {"width": 1100, "height": 900}} | options))
-        pages.append(Page(contexts[-1].new_page()))
-        return pages[-1].open(path)
-
-    yield open_view
-    for page in pages:
-        assert page.errors == []
-        assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
-    for context in contexts:
-        context.close()
 
 
 def sample(layers: int = 2, heads: int = 3, length: int = 12, **options: Any) -> View:
@@ -127,38 +33,8 @@ def test_budgets(show: Callable[..., Page], shape: tuple[int, int, int], kilobyt
         f"document.querySelector('{READY}').shadowRoot.querySelectorAll('*').length"
     )
     assert nodes <= 500 + shape[2]
-    p95 = hover(pages[-1])
+    p95 = hover(pages[-1], "canvas[tabindex]")
     assert p95 <= 16, f"95 % of hovers within {p95:.1f} ms"
-
-
-def hover(page: Page) -> float:
-    """The 95th percentile of 100 moves over tiles and cells: ms of the page's own processor time, all told.
-
-    Other processes share the machine, so the clock on the wall would measure them too.
-    """
-    session = page.page.context.new_cdp_session(page.page)
-    session.send("Performance.enable")
-
-    def used() -> float:
-        metrics = session.send("Performance.getMetrics")["metrics"]
-        return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "ThreadTime")
-
-    times = []
-    for i in range(100):
-        before = used()
-        page.page.evaluate(
-            """([i, across, down]) => {
-            const root = document.querySelector("[data-ready]").shadowRoot;
-            const canvas = root.querySelectorAll("canvas[tabindex]")[i % 2];
-            const box = canvas.getBoundingClientRect();
-            const at = { clientX: box.left + across * box.width, clientY: box.top + down * box.height };
-            canvas.dispatchEvent(new PointerEvent("pointermove", at));
-            root.host.getBoundingClientRect();
-        }""",
-            [i, i * 37 % 97 / 97, i * 53 % 89 / 89],
-        )
-        times.append(used() - before)
-    return sorted(times)[95]
 
 
 def test_hover_previews_click_locks_and_escape_clears(show: Callable[..., Page]) -> None:
@@ -319,19 +195,6 @@ def test_large_text_shrinks_no_pattern(show: Callable[..., Page], width: int, le
     assert edge["x"] + edge["width"] <= width
 
 
-def contrast(first: str, second: str) -> float:
-    """The WCAG contrast ratio of two #rgb or #rrggbb colours."""
-
-    def luminance(colour: str) -> float:
-        digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
-        channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    high, low = sorted((luminance(first), luminance(second)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
 def test_both_themes_are_readable_and_followed(show: Callable[..., Page]) -> None:
     page = show(sample(), color_scheme="light")
     host = page.page.locator(READY)
@@ -489,12 +352,6 @@ tg.views.attention(None, samples.pieces(16), frames=frames, curves={{"loss (nats
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[lab.Lab]:
-    with lab.serve(tmp_path_factory.mktemp("lab")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def ran(server: lab.Lab, browser: Any) -> nbformat.NotebookNode:
     """The notebook after a reader ran it in JupyterLab, with what was checked on the way."""
     sources = CELLS.format(tests=str(lab.ROOT / "tests")).strip().split("\n---\n")
@@ -533,18 +390,6 @@ def ran(server: lab.Lab, browser: Any) -> nbformat.NotebookNode:
     return nbformat.read(path, 4)
 
 
-def open_notebook(context: Any, url: str) -> Any:
-    page = context.new_page()
-    page.goto(url)
-    page.get_by_text("| Idle").wait_for(timeout=60_000)
-    return page
-
-
-def run_cell(page: Any, number: int) -> None:
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(number).click()
-    page.keyboard.press("Shift+Enter")
-
-
 def test_live_in_jupyterlab(ran: nbformat.NotebookNode) -> None:
     outputs = [sorted(output.data) for output in ran.cells[0].outputs]
     assert outputs == [["application/vnd.jupyter.widget-view+json"], ["image/png", "text/html", "text/plain"]]
@@ -563,6 +408,45 @@ def test_the_slider_stays_in_sight_in_jupyterlab(server: lab.Lab, browser: Any) 
     lab.wait_for(lambda: both_fit(slider, stage), "slider and pattern on one screen", 10)
     stage.evaluate("node => node.scrollIntoView({ block: 'start' })")
     lab.wait_for(lambda: on_top(slider), "the slider above a pattern scrolled to the top", 10)
+    context.close()
+    server.end_kernels()
+
+
+TYPED = """
+import tinygpt as tg
+from tinygpt.tokenizers import BPETokenizer
+tok = BPETokenizer(merges=[(104, 105)], specials=["<|end|>"])
+tg.views.tokens(tok, "hi 🦙", tg.tokenizers.train_characters("hi 🦙"))
+---
+tg.views.merges("hug pug hug", 3)
+---
+"a cell below"
+"""
+
+
+def test_typing_in_jupyterlab_stays_in_the_view(server: lab.Lab, browser: Any) -> None:
+    lab.notebook(server.folder / "typed.ipynb", *TYPED.strip().split("\n---\n"))
+    context = browser.new_context(viewport={"width": 1400, "height": 1400})
+    page = open_notebook(context, server.url("typed.ipynb"))
+    for cell in (0, 1):
+        run_cell(page, cell)
+    live = page.locator(f"[data-tinygpt-live]{READY}")
+    live.nth(1).wait_for()
+    # Letters that are JupyterLab's shortcuts for cells.
+    typing, strip, number = (
+        live.nth(0).get_by_label(name) for name in ("Text to", "Tokens of BPE", "Token id:")
+    )
+    typing.fill("")
+    typing.press_sequentially("add hi b")
+    assert strip.locator(".p").all_inner_texts() == ["a", "d", "d", "·", "hi", "·", "b"]
+    strip.press("End")
+    number.press("ArrowUp")
+    assert number.input_value() == "99"
+    live.nth(1).get_by_label("Text to learn from").fill("abab")
+    live.nth(1).get_by_text("come 2 times").wait_for()
+    live.nth(1).get_by_role("slider").press("End")
+    assert live.nth(1).locator(".pieces .p").all_inner_texts() == ["abab"]
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == 3, "no key reached JupyterLab"
     context.close()
     server.end_kernels()
 

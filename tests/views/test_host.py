@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from views import samples
 
-from tinygpt.views import View, _host, attention, switches
+from tinygpt.tokenizers import BPETokenizer
+from tinygpt.views import View, _host, attention, merges, switches, tokens
 
 
 def views() -> list[View]:
@@ -17,19 +18,21 @@ def views() -> list[View]:
     return [
         attention(samples.seen(2, 2, 8), samples.pieces(8)),
         switches(losses, probs, list("abcd"), [(0, 0), (0, 1), (1, 0)]),
+        tokens(BPETokenizer(merges=[(104, 105)]), "hi 🦙"),
+        merges("hug pug hug", 2),
     ]
 
 
 def test_nothing_is_imported_before_a_view_is_made() -> None:
     code = (
-        "import sys, tinygpt.views; tinygpt.views.attention; tinygpt.views.switches;"
+        "import sys, tinygpt.views as v; v.attention, v.merges, v.switches, v.tokens;"
         "print({'anywidget', 'ipywidgets', 'matplotlib', 'IPython'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("name", ["attention", "switches"])
+@pytest.mark.parametrize("name", ["attention", "merges", "switches", "tokens"])
 def test_a_module_stands_alone(name: str) -> None:
     source = _host.module(name)
     lines = source.splitlines()
@@ -51,7 +54,7 @@ def test_the_same_content_gives_the_same_bytes_and_another_gives_another_id() ->
     for first, second in zip(views(), views(), strict=True):
         assert first.html() == second.html()
         assert first.png() == second.png()
-    assert len({view._id for view in views()}) == 2
+    assert len({view._id for view in views()}) == len(views())
 
 
 def test_save_writes_a_page_or_a_picture(tmp_path: Path) -> None:
@@ -68,6 +71,10 @@ def test_text_cannot_break_out_of_the_page() -> None:
     losses, probs = samples.combinations(1, 1)
     page = switches(losses, probs, ["a"], ["<img src=x onerror=alert(1)>"]).html()
     assert "<img src=x" not in page
+    text = "</script><img src=x onerror=alert(1)>"
+    tok = BPETokenizer(merges=[], specials=[text])
+    for page in (tokens(tok, text, names=[text]).html(), merges(text, 2).html()):
+        assert "<img src=x" not in page and "alert(1)" not in page.replace("alert(1)&gt;", "")
 
 
 def test_a_view_without_a_kernel_shows_one_static_output(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,10 +30,10 @@ textarea[readonly]{background:var(--masked)}
 .p.left{border-right-style:dotted;border-right-width:1px;margin-right:0;border-radius:5px 0 0 5px}
 .p.right{border-left:0;margin-left:0;border-radius:0 5px 5px 0}
 .cols{display:flex;flex-wrap:wrap;gap:.5em 3em;align-items:flex-start;margin-top:.6em}
-.cols>div{min-width:0;max-width:100%}
+.cols>div,.all{min-width:0;max-width:100%;overflow-x:auto}
 h3{font-size:1em;font-weight:650;margin:.2em 0 .4em}
 h3 span{font-weight:400}
-.bars{display:grid;grid-template-columns:1.2em max-content max-content 11em 3em;gap:.25em .5em;align-items:center;font-variant-numeric:tabular-nums}
+.bars{display:grid;grid-template-columns:1.2em max-content max-content minmax(3em,11em) 3em;gap:.25em .5em;align-items:center;font-variant-numeric:tabular-nums}
 .bars .mono{white-space:pre}
 .bars .track{height:1.1em;background:var(--masked);border-radius:3px;overflow:hidden}
 .bars .track i{display:block;height:100%;background:var(--query)}
@@ -86,7 +86,7 @@ export function mount(host, view, link, kept = {}) {
   const tie = element("div", { class: "soft tie" });
   const latest = element("div", { class: "latest" });
   const grown = element("div", { class: "grown" });
-  const table = element("div");
+  const table = element("div", { class: "all" });
   table.hidden = true;
   box.append(bar, area, note, rail, say, strip,
     element("div", { class: "soft" }, element("span", { class: "key a" }), "merges next", element("span", { class: "key b" }), "just merged"),

@@ -127,8 +127,8 @@ border-radius:4px;unicode-bidi:isolate;max-width:100%;cursor:pointer;vertical-al
 .p.unknown{background:repeating-linear-gradient(45deg,var(--masked) 0 4px,var(--paper) 4px 8px);border-style:dashed}
 .g{display:inline-grid;vertical-align:top;max-width:100%}
 .g .p{grid-row:1}
-.g b{grid-row:2;margin:2px 2px 0;border:2px solid var(--soft);border-top:0;border-radius:0 0 4px 4px;height:5px}
-.g span.whole{grid-row:3;text-align:center;line-height:1.3;font-size:.95em}
+.g b{grid-row:2;margin:2px 2px 0;text-align:center;line-height:1.3;font-size:.95em;font-weight:400;white-space:nowrap}
+.g b::before{content:"";display:block;border:2px solid var(--soft);border-top:0;border-radius:0 0 4px 4px;height:5px}
 .tree{display:inline-flex;gap:.3em;align-items:flex-start}
 .tree>span{display:flex;flex-direction:column;align-items:center}
 .tree .tree{border-top:2px solid var(--line);margin-top:.25em;padding-top:.25em}
@@ -175,10 +175,7 @@ function bracketed(group, parts, nodes) {
       column++;
     }
   }
-  for (const { whole, from, to } of brackets.values()) {
-    const place = { style: `grid-column:${from} / ${to}` };
-    node.append(element("b", place), element("span", { class: "whole", ...place }, whole));
-  }
+  for (const { whole, from, to } of brackets.values()) node.append(element("b", { style: `grid-column:${from} / ${to}` }, whole));
   return node;
 }
 
