@@ -9,28 +9,36 @@ from torch import Tensor, nn
 Watcher = Callable[[Tensor], "Tensor | None"]
 
 
-class Tap(nn.Module):
-    """Passes its input on unchanged, under a name.
+class Tap:
+    """Passes an activation on unchanged, under the name of the attribute that holds it.
 
     A watcher sees the activation, and replaces it by returning another one; `tinygpt.interp` installs
-    watchers. Taps hold no weights and add nothing to `state_dict`.
+    watchers. A tap is no module, has no weights and adds nothing to `state_dict`: modules and PyTorch's hooks
+    would take 4 % of a small model's pass when nobody watches, and as much again when somebody does.
+
+    Example:
+        >>> import torch
+        >>> tap, seen = Tap(), []
+        >>> tap.watchers.append(seen.append)
+        >>> tap(torch.ones(2)), seen
+        (tensor([1., 1.]), [tensor([1., 1.])])
     """
 
+    __slots__ = ("watchers",)
+
     def __init__(self) -> None:
-        super().__init__()
-        # PyTorch's forward hooks would do, but calling one takes 50 µs in the middle of a pass.
         self.watchers: list[Watcher] = []
 
-    def forward(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         for watcher in self.watchers:
-            seen = watcher(x)
-            x = x if seen is None else seen
+            new = watcher(x)
+            x = x if new is None else new
         return x
 
     @property
     def watched(self) -> bool:
         """Whether somebody listens: attention computes its pattern explicitly only then."""
-        return bool(self.watchers or self._forward_hooks)
+        return bool(self.watchers)
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
@@ -39,7 +47,7 @@ def uncompiled(model: nn.Module) -> nn.Module:
 
 
 def taps(model: nn.Module) -> dict[str, Tap]:
-    """Returns the taps of `model`, compiled or not, by name, in the order in which they were defined.
+    """Returns the taps of `model`, compiled or not, by name.
 
     Example:
         >>> from tinygpt.models import GPT, GPTConfig
@@ -51,10 +59,14 @@ def taps(model: nn.Module) -> dict[str, Tap]:
     return found
 
 
+# Linear and Embedding are most of the modules, and looking into them would be 2 % of a small model's pass.
+_WITHOUT_TAPS = (nn.Linear, nn.Embedding)
+
+
 def _collect(module: nn.Module, prefix: str, found: dict[str, Tap]) -> None:
-    # Four times as fast as named_modules(), which would be 2 % of a small model's captured pass.
+    for name, value in module.__dict__.items():
+        if type(value) is Tap:
+            found[prefix + name] = value
     for name, child in module._modules.items():
-        if isinstance(child, Tap):
-            found[prefix + name] = child
-        elif child is not None and child._modules:
+        if type(child) not in _WITHOUT_TAPS and child is not None:
             _collect(child, f"{prefix}{name}.", found)

@@ -16,7 +16,6 @@ from tinygpt.models import (
     Block,
     GatedMLP,
     KVCache,
-    Tap,
     head_is_plain,
     taps,
     uncompiled,
@@ -28,7 +27,7 @@ from tinygpt.sampling.filters import Filter, apply, keep_best
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, GatedMLP, Tap}
+_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, GatedMLP}
 _KNOWN |= {nn.Linear, nn.LayerNorm, RMSNorm}
 
 
