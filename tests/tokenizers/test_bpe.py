@@ -1,7 +1,13 @@
 import copy
 import dataclasses
+import os
 import pickle
 import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 import pytest
@@ -11,6 +17,7 @@ import torch
 from tokenizers import Regex, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as HFTokenizer
 
+from tinygpt import data
 from tinygpt.tokenizers import PATTERN, BPETokenizer, train_bpe
 from tinygpt.tokenizers import bpe as module
 
@@ -124,11 +131,6 @@ def test_user_text_never_becomes_special(tok):
     assert tok.encode("bye<|end|>", allow_special=True) == [*tok.encode("bye"), end]
 
 
-def test_the_longest_special_token_wins():
-    tok = BPETokenizer(merges=[], specials=["<|", "<|end|>"])
-    assert tok.encode("<|end|><|", allow_special=True) == [257, 256]
-
-
 def test_pieces_show_bytes_that_are_no_characters(tok):
     assert tok.pieces([0xE4, 0x41, 0x20, 256 + len(tok.merges)]) == ["\\xe4", "A", "·", "<|end|>"]
     assert all(piece.isprintable() for piece in tok.pieces(range(tok.vocab_size)))
@@ -171,18 +173,116 @@ def test_bad_merges(merges, message):
         BPETokenizer(merges=merges)
 
 
-@pytest.mark.parametrize("specials", [["a", "a"], [""]])
+@pytest.mark.parametrize("specials", [["a", "a"], [""], ["<|", "<|end|>"]])
 def test_bad_specials(specials):
-    with pytest.raises(ValueError, match="different, non-empty"):
+    with pytest.raises(ValueError, match=r"different, non-empty|how another begins"):
         BPETokenizer(merges=[], specials=specials)
 
 
-def test_the_word_cache_is_bounded_and_changes_nothing(tok, monkeypatch):
-    monkeypatch.setattr(module, "CACHED_WORDS", 3)
+@pytest.mark.parametrize("order", [range(255), [0, *range(255)], range(1, 257)])
+def test_bad_byte_orders(order):
+    with pytest.raises(ValueError, match="each byte from 0 to 255 once"):
+        BPETokenizer(merges=[], byte_order=order)
+
+
+def test_bytes_in_another_order_give_other_ids_for_the_same_tokens(tok):
+    order = random.Random(0).sample(range(256), 256)
+    id_of = [order.index(i) if i < 256 else i for i in range(256 + len(tok.merges))]
+    other = dataclasses.replace(
+        tok, byte_order=order, merges=[(id_of[a], id_of[b]) for a, b in tok.merges], specials=()
+    )
+    for text in TRICKY + random_texts(100, seed=5):
+        assert other.encode(text) == [id_of[i] for i in tok.encode(text)]
+        assert other.decode(other.encode(text)) == text
+        assert other.to_tiktoken().encode_ordinary(text) == other.encode(text)
+
+
+def test_the_caches_are_bounded_and_change_nothing(tok, monkeypatch):
+    monkeypatch.setattr(module, "CACHED", 3)
     fresh = dataclasses.replace(tok)
     assert fresh.encode(TEXT) == fresh.encode(TEXT) == tok.encode(TEXT)
-    assert len(fresh._words) <= 3
-    assert "a" * 65 not in fresh._words and fresh.encode("a" * 65) and "a" * 65 not in fresh._words
+    assert len(fresh._words) <= 3 and len(fresh._chunks) <= 3
+    assert fresh.encode("a" * 65) and "a" * 65 not in fresh._words and "a" * 65 not in fresh._chunks
+
+
+def test_long_words_are_merged_as_short_ones_are(tok, monkeypatch):
+    texts = TRICKY + random_texts(200, seed=6) + ["a" * 999, "hat" * 300, "ab\udcff" * 99]
+    usual = [tok.encode(text) for text in texts]
+    monkeypatch.setattr(module, "LONG", 0)
+    assert [dataclasses.replace(tok).encode(text) for text in texts] == usual
+    monkeypatch.setattr(module, "LONG", 1 << 30)
+    assert [dataclasses.replace(tok).encode(text) for text in texts] == usual
+
+
+@pytest.mark.parametrize("unit", ["a", " ", "=", "\n", "爱", "hat"])
+def test_time_grows_with_the_length_of_a_word_not_with_its_square(tok, unit):
+    def seconds(n: int) -> float:
+        fresh, text = dataclasses.replace(tok), unit * n + "."
+        started = time.process_time()
+        ids = fresh.encode(text)
+        taken = time.process_time() - started
+        assert fresh.decode(ids) == text
+        return taken
+
+    short = min(seconds(5_000) for _ in range(3))
+    assert seconds(80_000) < 16 * 6 * short  # the square would be 256 times as long
+
+
+def mixed(megabytes: float) -> Iterator[str]:
+    """Prose, Chinese, emoji, special tokens and broken UTF-8, in texts of a few thousand characters."""
+    rng = random.Random(0)
+    prose = "\n\n".join(data.documentation(progress=False).documents[:200])
+    village = "\n".join(d.text for d in islice(data.worlds.brambleford(language="zh"), 500))
+    emoji = [chr(i) for i in range(0x1F300, 0x1F700)] + ["👩‍👩‍👧", "🇫🇷", "👍🏽"]
+    made = 0
+    while made < megabytes * 1e6:
+        parts = [source[(at := rng.randrange(len(source))) : at + 1500] for source in (prose, village)]
+        parts += ["".join(rng.choices(emoji, k=40)), "<|end|><|user|>", " " * 99 + "\n\n\n\tx"]
+        parts += [rng.randbytes(rng.choice([0, 200])).decode("utf-8", "surrogateescape")]
+        parts += ["".join(map(chr, rng.choices(range(0x20, 0x600), k=99)))]
+        rng.shuffle(parts)
+        yield (text := "".join(parts))
+        made += len(text.encode("utf-8", "surrogateescape"))
+
+
+def test_with_tiktoken_the_ids_are_those_without(tok, monkeypatch):
+    monkeypatch.setattr(module, "MANY", 50)
+    # TINYGPT_MIXED=20 compares 20 MB.
+    texts = list(mixed(float(os.environ.get("TINYGPT_MIXED", "0.2"))))
+    fast, plain = dataclasses.replace(tok), dataclasses.replace(tok)
+    plain.__dict__["_tiktoken"] = None
+    specials, ids = set(tok.special_tokens.values()), [fast.encode(text) for text in texts]
+    assert ids == [plain.encode(text) for text in texts]
+    assert specials.isdisjoint(chain.from_iterable(ids))
+    assert isinstance(fast._tiktoken, tiktoken.Encoding)
+    for text, own in zip(texts, ids, strict=True):
+        assert fast.decode_bytes(own) == text.encode("utf-8", "surrogateescape")
+    bridge = tok.to_tiktoken()
+    for text, own in zip(texts, ids, strict=True):
+        if module._is_utf8(text):
+            assert bridge.encode_ordinary(text) == own
+
+
+def test_short_texts_do_not_load_tiktoken(tok):
+    code = f"""if True:
+        import sys
+        from tinygpt.tokenizers import from_json
+        tok = from_json({tok.to_json()!r})
+        tok.encode("a short text")
+        assert "tiktoken" not in sys.modules
+        tok.encode(" ".join(map(chr, range(0x4e00, 0x8e00))))
+        assert "tiktoken" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_tiktoken_everything_still_works(tok, monkeypatch):
+    monkeypatch.setattr(module, "MANY", 0)
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    fresh = dataclasses.replace(tok)
+    assert fresh.encode(TEXT) == tok.encode(TEXT) and fresh._tiktoken is None
+    with pytest.raises(ModuleNotFoundError):
+        fresh.to_tiktoken()
 
 
 def test_a_returned_list_is_the_callers_own(tok):
@@ -194,5 +294,7 @@ def test_is_a_value(tok):
     assert tok == dataclasses.replace(tok) and hash(tok) == hash(dataclasses.replace(tok))
     with pytest.raises(dataclasses.FrozenInstanceError):
         tok.merges = ()
+    assert tok.encode(TEXT) and tok.to_tiktoken()
     for copied in (copy.deepcopy(tok), pickle.loads(pickle.dumps(tok))):
+        assert "_words" not in copied.__dict__
         assert copied == tok and copied.encode("the hat") == tok.encode("the hat")

@@ -7,8 +7,9 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -31,10 +32,12 @@ class Tokenizer(ABC):
 
     def __post_init__(self) -> None:
         # A list is natural to pass; a tuple cannot be changed later.
-        object.__setattr__(self, "specials", tuple(self.specials))
-        if "" in self.specials or len(set(self.specials)) < len(self.specials):
-            raise ValueError(f"Special tokens must be different, non-empty texts; got {list(self.specials)}.")
+        object.__setattr__(self, "specials", check_specials(self.specials))
         object.__setattr__(self, "_table", (*self._ordinary_bytes(), *map(to_bytes, self.specials)))
+
+    def __getstate__(self) -> dict[str, object]:
+        # A copy or a pickle needs no caches, some of which cannot be pickled.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @abstractmethod
     def _ordinary_bytes(self) -> Iterable[bytes]:
@@ -121,9 +124,7 @@ class Tokenizer(ABC):
 
     @cached_property
     def _special_pattern(self) -> re.Pattern[str]:
-        # Longest first, or "<|end|>" could never be found beside a special token "<|".
-        longest_first = sorted(self.specials, key=len, reverse=True)
-        return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+        return re.compile(f"({'|'.join(map(re.escape, self.specials))})")
 
     def _bytes_of(self, i: SupportsIndex) -> bytes:
         if not 0 <= i < len(self._table):
@@ -132,6 +133,27 @@ class Tokenizer(ABC):
                 "Was the text encoded by another tokenizer?"
             )
         return self._table[i]
+
+
+def check_specials(specials: Iterable[str]) -> tuple[str, ...]:
+    """The special tokens, if a text that holds them can be read in one way only.
+
+    Raises:
+        ValueError: One is empty, comes twice, or is how another one begins.
+    """
+    if isinstance(specials, str):
+        raise ValueError(f"Special tokens must be a list of texts; got one text. Write [{specials!r}].")
+    specials = tuple(specials)
+    if "" in specials or len(set(specials)) < len(specials):
+        raise ValueError(f"Special tokens must be different, non-empty texts; got {list(specials)}.")
+    # Sorted, a text stands right before the ones that it begins.
+    for short, long in pairwise(sorted(specials)):
+        if long.startswith(short):
+            raise ValueError(
+                f"No special token may be how another begins, or a text could be read in two ways; got "
+                f"{short!r} and {long!r}. Give both an end of their own, as in '<|user|>'."
+            )
+    return specials
 
 
 def to_bytes(text: str) -> bytes:

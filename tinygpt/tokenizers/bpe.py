@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from heapq import heapify, heappop, heappush
+from itertools import chain, pairwise, repeat
+from operator import add
 from typing import TYPE_CHECKING
 
-import regex
-
 from tinygpt.tokenizers.base import Tokenizer, to_bytes
+from tinygpt.tokenizers.words import PATTERN, chunker, compile_pattern
 
 if TYPE_CHECKING:
     import tiktoken
 
-# Tokens never cross the borders of these words, tried in this order at each place.
-PATTERN = "|".join(
-    [
-        r"'(?:[sdmt]|ll|ve|re)",  # 's, 't, 'll …: English endings, apart from the word they follow
-        r" ?[\p{L}\p{M}]+",  # a word with the space before it; vowel signs stay with their letters
-        r"\p{N}",  # each digit by itself, so that every number is spelt the same way
-        r" ?[^\s\p{L}\p{M}\p{N}]+",  # punctuation
-        r"\s+(?!\S)",  # white space, all but the last when a word follows: that one belongs to the word
-        r"\s+",
-    ]
-)
-CACHED_WORDS = 1 << 18
+BYTE_ORDER = tuple(range(256))
+CACHED = 1 << 18
 LONGEST_CACHED = 64
-
-
-def compile_pattern(pattern: str) -> regex.Pattern[str]:
-    """The pattern, with any character it forgets as a word by itself, so that no text is ever lost.
-
-    Raises:
-        ValueError: The pattern is no regular expression, or captures groups.
-    """
-    try:
-        compiled = regex.compile(f"{pattern}|(?s:.)")
-    except regex.error as error:
-        raise ValueError(f"pattern must be a regular expression; got {pattern!r}: {error}.") from None
-    if compiled.groups:
-        raise ValueError(f"pattern must not capture groups; got {pattern!r}. Write (?:…) instead of (…).")
-    return compiled
+LONG = 128  # from here on, searching a word again after each merge costs more than a queue of its pairs
+MANY = 1 << 12  # after so many different words, loading tiktoken (0.1 s) is worth it
+HUGE = 1 << 12  # older versions of tiktoken need time n² for a word of n bytes
+NOTHING = "\U0010ffff"  # above any token
 
 
 def merge(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
@@ -64,20 +44,68 @@ def merge(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
     return merged
 
 
+def merge_long(ids: list[int], ranks: dict[tuple[int, int], int]) -> list[int]:
+    """The ids with all merges applied, in time n log n: the lowest rank first, then the leftmost place.
+
+    Args:
+        ids: Any number of ids.
+        ranks: The id that each pair merges into.
+
+    Example:
+        >>> merge_long([1, 1, 1, 2], {(1, 1): 8, (8, 1): 9})
+        [9, 2]
+    """
+    ids, n = list(ids), len(ids)
+    before, after = list(range(-1, n - 1)), list(range(1, n + 1))
+    queue = [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]
+    heapify(queue)
+    while queue:
+        new, i = heappop(queue)
+        j = after[i]
+        if j == n or ranks.get((ids[i], ids[j])) != new:
+            continue  # one of the two was merged meanwhile
+        ids[i], ids[j] = new, -1
+        after[i] = k = after[j]
+        if k < n:
+            before[k] = i
+        for left, right in ((before[i], i), (i, k)):
+            made = ranks.get((ids[left], ids[right])) if left >= 0 and right < n else None
+            if made is not None:
+                heappush(queue, (made, left))
+    return [i for i in ids if i >= 0]
+
+
+class _Memory(dict[str, tuple[int, ...]]):
+    """What a function returned for a text, kept. As a dict, it looks up a list of texts in one call in C."""
+
+    def __init__(self, function: Callable[[str], tuple[int, ...]]) -> None:
+        self.function = function
+
+    def __missing__(self, text: str) -> tuple[int, ...]:
+        result = self.function(text)
+        if len(text) <= LONGEST_CACHED:
+            if len(self) >= CACHED:
+                self.clear()
+            self[text] = result
+        return result
+
+
 @dataclass(frozen=True, kw_only=True)
 class BPETokenizer(Tokenizer):
     """A tokenizer that starts from the 256 bytes and applies its merges in the order they were learnt.
 
-    Id i < 256 is byte i, id 256 + r is what merge r makes, special tokens follow.
+    Id i < 256 is byte i unless `byte_order` says otherwise, id 256 + r is what merge r makes, special tokens
+    follow.
 
     Args:
         merges: Pairs of ids; merge r may use ids below 256 + r.
         specials: Texts of the special tokens.
         pattern: Regular expression (of the `regex` package) whose matches are the words to encode one by one.
+        byte_order: The byte that each id below 256 stands for. GPT-2 and its heirs begin with the printable.
 
     Raises:
-        ValueError: A merge uses an id that does not exist yet or makes a token that exists already, or the
-            pattern is not usable.
+        ValueError: A merge uses an id that does not exist yet or makes a token that exists already, the
+            pattern is not usable, or byte_order is no order of the 256 bytes.
 
     Example:
         >>> tok = BPETokenizer(merges=[(104, 105), (32, 256)], specials=["<|end|>"])
@@ -90,15 +118,21 @@ class BPETokenizer(Tokenizer):
 
     merges: Sequence[Sequence[int]]
     pattern: str = PATTERN
-    _words: dict[str, list[int]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    byte_order: Sequence[int] = BYTE_ORDER
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "merges", tuple((int(a), int(b)) for a, b in self.merges))
+        object.__setattr__(self, "byte_order", tuple(self.byte_order))
         super().__post_init__()
-        _ = self._findall  # a wrong pattern is better found now than at the first text
+        compile_pattern(self.pattern)  # a wrong pattern is better found now than at the first text
 
     def _ordinary_bytes(self) -> Iterable[bytes]:
-        table = [bytes([i]) for i in range(256)]
+        if tuple(sorted(self.byte_order)) != BYTE_ORDER:
+            raise ValueError(
+                f"byte_order must hold each byte from 0 to 255 once; got {len(self.byte_order)} numbers, "
+                f"{len(set(self.byte_order))} of them different."
+            )
+        table = [bytes([byte]) for byte in self.byte_order]
         for a, b in self.merges:
             if not (0 <= a < len(table) and 0 <= b < len(table)):
                 raise ValueError(
@@ -118,37 +152,79 @@ class BPETokenizer(Tokenizer):
         return {pair: 256 + rank for rank, pair in enumerate(self.merges)}
 
     @cached_property
+    def _made(self) -> dict[str, str]:
+        """`_ranks` for words that are texts of one character per token, chr(id): see `_merge`."""
+        return {chr(a) + chr(b): chr(new) for (a, b), new in self._ranks.items()}
+
+    @cached_property
+    def _pairs(self) -> dict[str, str]:
+        return {new: pair for pair, new in self._made.items()}
+
+    @cached_property
+    def _ids_of_bytes(self) -> bytes:
+        return bytes(map(self.byte_order.index, range(256)))
+
+    @cached_property
     def _findall(self) -> Callable[[str], list[str]]:
         return compile_pattern(self.pattern).findall
 
-    def _encode_ordinary(self, text: str) -> list[int]:
-        ids: list[int] = []
-        words = self._words
-        for word in self._findall(text):
-            try:
-                ids += words[word]
-            except KeyError:
-                ids += self._encode_word(word)
-        return ids
+    @cached_property
+    def _cut(self) -> Callable[[str], list[str]]:
+        return chunker(self.pattern) or self._findall
 
-    def _encode_word(self, word: str) -> list[int]:
-        ids, ranks = list(to_bytes(word)), self._ranks
-        while len(ids) > 1:
-            pair = min(pairwise(ids), key=lambda pair: ranks.get(pair, 1 << 62))
-            if pair not in ranks:
+    @cached_property
+    def _words(self) -> _Memory:
+        return _Memory(self._encode_word)
+
+    @cached_property
+    def _chunks(self) -> _Memory:
+        return _Memory(self._encode_chunk) if chunker(self.pattern) else self._words
+
+    def _encode_ordinary(self, text: str) -> list[int]:
+        return list(chain.from_iterable(map(self._chunks.__getitem__, self._cut(text))))
+
+    def _encode_chunk(self, chunk: str) -> tuple[int, ...]:
+        return tuple(chain.from_iterable(map(self._words.__getitem__, self._findall(chunk))))
+
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        ids = to_bytes(word).translate(self._ids_of_bytes)
+        if len(self._words) >= MANY and len(ids) < HUGE and self._tiktoken and _is_utf8(word):
+            return tuple(self._tiktoken.encode_ordinary(word))
+        if len(ids) >= LONG:
+            return tuple(merge_long(ids, self._ranks))
+        return self._merge(ids.decode("latin-1"))
+
+    def _merge(self, word: str) -> tuple[int, ...]:
+        """All merges, in the order learnt, of a word with one character per token, whose loops run in C."""
+        made, pairs = self._made.get, self._pairs
+        while len(word) > 1:
+            new = min(map(made, map(add, word, word[1:]), repeat(NOTHING)))
+            if new is NOTHING:
                 break
-            ids = merge(ids, pair, ranks[pair])
-        if len(word) <= LONGEST_CACHED:
-            if len(self._words) >= CACHED_WORDS:
-                self._words.clear()
-            self._words[word] = ids
-        return ids
+            word = word.replace(pairs[new], new)
+        return tuple(map(ord, word))
+
+    @cached_property
+    def _tiktoken(self) -> tiktoken.Encoding | None:
+        """tiktoken's merging for single words, where it is installed.
+
+        The pattern stays ours: tiktoken's engine knows another version of Unicode, gives up on long runs of
+        white space, and replaces what is not UTF-8.
+        """
+        try:
+            return self._to_tiktoken("words", r"[\s\S]+")
+        except ModuleNotFoundError:
+            return None
 
     def to_dict(self) -> dict[str, object]:
-        return {"kind": "bpe", "pattern": self.pattern, "merges": self.merges, "specials": self.specials}
+        fields = {"kind": "bpe", "pattern": self.pattern, "merges": self.merges, "specials": self.specials}
+        return fields if self.byte_order == BYTE_ORDER else {**fields, "byte_order": self.byte_order}
 
     def to_tiktoken(self, name: str = "tinygpt") -> tiktoken.Encoding:
-        """The same tokenizer as a `tiktoken.Encoding`, which gives the same ids several times faster.
+        """The same tokenizer as a `tiktoken.Encoding`, for programs that want one.
+
+        It gives the same ids, but for characters newer than its Unicode tables and for bytes that are no
+        UTF-8, which it replaces by `�`.
 
         Args:
             name: What the encoding calls itself.
@@ -156,11 +232,23 @@ class BPETokenizer(Tokenizer):
         Raises:
             ModuleNotFoundError: tiktoken is not installed: `pip install tiktoken`.
         """
+        return self._to_tiktoken(name, compile_pattern(self.pattern).pattern)
+
+    def _to_tiktoken(self, name: str, pattern: str) -> tiktoken.Encoding:
         import tiktoken
 
+        ordinary = self._table[: 256 + len(self.merges)]
         return tiktoken.Encoding(
             name,
-            pat_str=compile_pattern(self.pattern).pattern,
-            mergeable_ranks={token: i for i, token in enumerate(self._table[: 256 + len(self.merges)])},
+            pat_str=pattern,
+            mergeable_ranks={token: i for i, token in enumerate(ordinary)},
             special_tokens=self.special_tokens,
         )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
