@@ -74,9 +74,7 @@ export function vocabulary(packed, data) {
   const specials = new Map(packed.specials);
   const special = new Map(packed.specials.map(([text, id]) => [id, text]));
   const kind = { bpe: bytePairs, characters, given }[packed.kind](packed, data);
-  // Longest first, or "<|end|>" could never be found beside a special token "<|".
-  const longest = [...specials.keys()].sort((a, b) => b.length - a.length);
-  const quoted = longest.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+  const quoted = [...specials.keys()].map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   const border = specials.size ? new RegExp(`(${quoted.join("|")})`, "u") : null;
   function encode(text, allowSpecial) {
     if (!allowSpecial || !border) return kind.ordinary(text);

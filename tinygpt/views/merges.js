@@ -41,7 +41,7 @@ h3 span{font-weight:400}
 .bars .tied i{background:repeating-linear-gradient(45deg,var(--key) 0 4px,var(--masked) 4px 8px)}
 .bars output{text-align:right}
 .tie{max-width:30em;min-height:3em;margin-top:.4em}
-.latest th:nth-child(3){text-align:left}
+th:nth-child(3){text-align:left}
 .latest td:first-child,.latest th:first-child{padding-left:0}
 .latest table{margin:0}
 td.mono{white-space:pre;text-align:left}
@@ -129,7 +129,8 @@ export function mount(host, view, link, kept = {}) {
       };
       return button;
     };
-    scrub.node.lastChild.append(move("◀ Back", -1), move("Step ▶", 1));
+    const where = scrub.node.querySelector("output");
+    where.before(move("◀ Back", -1), move("Step ▶", 1));
     rail.replaceChildren(scrub.node);
     draw();
   }
