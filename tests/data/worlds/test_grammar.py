@@ -61,6 +61,11 @@ NOTE = "note : oki keeps a fox . pru eats jam . rex likes red ."
         ("list : fox key jam . again : fox key jam . last : fox .", 14),
         ("once there was a shy fox named ada . ada lived in the mill . one day ben", 17),
         ("once there was a shy fox named ada . ada lived in the mill . the end", 15),
+        (
+            "in the mill lived a shy fox . the name of the fox was ada . "
+            "one day ada found a red key . but ada",
+            25,  # the friend is somebody else
+        ),
         ("the pirate said : ahoy matey ! ye will find the fox", 11),
         ("", None),
     ],

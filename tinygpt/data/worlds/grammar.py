@@ -55,10 +55,10 @@ def first_mistake(text: str, ended: bool = False) -> int | None:
         9
     """
     words = text.split()
-    wrong = bisect_left(range(1, len(words) + 1), True, key=lambda n: not _fits(words[:n], whole=False))
-    if wrong < len(words):
-        return wrong
-    return len(words) if ended and not _fits(words, whole=True) else None
+    if _fits(words, whole=ended):
+        return None
+    # Once wrong, always wrong; where every beginning fits, it is the end that came too early.
+    return bisect_left(range(1, len(words) + 1), True, key=lambda n: not _fits(words[:n], whole=False))
 
 
 def _fits(words: list[str], whole: bool) -> bool:
