@@ -118,9 +118,7 @@ class Tokenizer(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write `to_json` to a file; after a crash it holds the old content or the new, never half of it."""
-        partial = Path(f"{path}.part")
-        partial.write_text(self.to_json(), encoding="utf-8")
-        os.replace(partial, path)
+        write_whole(path, self.to_json())
 
     @cached_property
     def _special_pattern(self) -> re.Pattern[str]:
@@ -154,6 +152,13 @@ def check_specials(specials: Iterable[str]) -> tuple[str, ...]:
                 f"{short!r} and {long!r}. Give both an end of their own, as in '<|user|>'."
             )
     return specials
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a file that holds the old content or the new after a crash, never half of it."""
+    partial = Path(f"{path}.part")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def to_bytes(text: str) -> bytes:

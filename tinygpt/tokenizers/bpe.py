@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from itertools import chain, pairwise, repeat
 from operator import add
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinygpt.tokenizers.base import Tokenizer, to_bytes
+from tinygpt.tokenizers.base import Tokenizer, to_bytes, write_whole
 from tinygpt.tokenizers.words import PATTERN, chunker, compile_pattern
 
 if TYPE_CHECKING:
@@ -75,6 +77,26 @@ def merge_long(ids: list[int], ranks: dict[tuple[int, int], int]) -> list[int]:
     return [i for i in ids if i >= 0]
 
 
+def merge_word(word: str, made: Mapping[str, str], pairs: Mapping[str, str]) -> str:
+    """All merges, lowest rank first, in a word that has one character per token, chr(id): its loops run in C.
+
+    Args:
+        word: A short word; the time grows with the square of its length.
+        made: What each pair becomes.
+        pairs: Of which pair each was made.
+
+    Example:
+        >>> merge_word("aaab", {"aa": "X", "Xa": "Y"}, {"X": "aa", "Y": "Xa"})
+        'Yb'
+    """
+    while len(word) > 1:
+        new = min(map(made.get, map(add, word, word[1:]), repeat(NOTHING)))
+        if new is NOTHING:
+            break
+        word = word.replace(pairs[new], new)
+    return word
+
+
 class _Memory(dict[str, tuple[int, ...]]):
     """What a function returned for a text, kept. As a dict, it looks up a list of texts in one call in C."""
 
@@ -118,7 +140,7 @@ class BPETokenizer(Tokenizer):
 
     merges: Sequence[Sequence[int]]
     pattern: str = PATTERN
-    byte_order: Sequence[int] = BYTE_ORDER
+    byte_order: Sequence[int] = field(default=BYTE_ORDER, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "merges", tuple((int(a), int(b)) for a, b in self.merges))
@@ -153,7 +175,7 @@ class BPETokenizer(Tokenizer):
 
     @cached_property
     def _made(self) -> dict[str, str]:
-        """`_ranks` for words that are texts of one character per token, chr(id): see `_merge`."""
+        """`_ranks` for words that are texts of one character per token, chr(id): see `merge_word`."""
         return {chr(a) + chr(b): chr(new) for (a, b), new in self._ranks.items()}
 
     @cached_property
@@ -192,17 +214,7 @@ class BPETokenizer(Tokenizer):
             return tuple(self._tiktoken.encode_ordinary(word))
         if len(ids) >= LONG:
             return tuple(merge_long(ids, self._ranks))
-        return self._merge(ids.decode("latin-1"))
-
-    def _merge(self, word: str) -> tuple[int, ...]:
-        """All merges, in the order learnt, of a word with one character per token, whose loops run in C."""
-        made, pairs = self._made.get, self._pairs
-        while len(word) > 1:
-            new = min(map(made, map(add, word, word[1:]), repeat(NOTHING)))
-            if new is NOTHING:
-                break
-            word = word.replace(pairs[new], new)
-        return tuple(map(ord, word))
+        return tuple(map(ord, merge_word(ids.decode("latin-1"), self._made, self._pairs)))
 
     @cached_property
     def _tiktoken(self) -> tiktoken.Encoding | None:
@@ -244,6 +256,22 @@ class BPETokenizer(Tokenizer):
             mergeable_ranks={token: i for i, token in enumerate(ordinary)},
             special_tokens=self.special_tokens,
         )
+
+    def to_huggingface(self) -> str:
+        """The same tokenizer as the text of a Hugging Face `tokenizer.json`.
+
+        `tokenizers.Tokenizer.from_str` of it gives the same ids, with two differences. Hugging Face always
+        looks for special tokens, as `allow_special=True` does here; set `encode_special_tokens = True` on
+        theirs for what users typed. And its regular expressions are Oniguruma's, so a pattern of your own
+        must mean the same there: `(?s:.)`, `^` and `$` do not.
+        """
+        from tinygpt.tokenizers.exchange import huggingface_fields
+
+        return json.dumps(huggingface_fields(self), ensure_ascii=False)
+
+    def save_huggingface(self, path: str | Path) -> None:
+        """Write `to_huggingface` to a file, usually `tokenizer.json`: the old content or the new, whole."""
+        write_whole(path, self.to_huggingface())
 
 
 def _is_utf8(text: str) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tinygpt.tokenizers.base import to_bytes
-from tinygpt.tokenizers.bpe import PATTERN, compile_pattern, merge
+from tinygpt.tokenizers.bpe import merge
+from tinygpt.tokenizers.words import PATTERN, compile_pattern
 
 Pair = tuple[int, int]
 Words = tuple[tuple[int, ...], ...]
