@@ -15,7 +15,7 @@ from views import lab, texts
 
 from tinygpt.tokenizers import BPETokenizer, Tokenizer, merge_steps
 from tinygpt.tokenizers.base import to_bytes
-from tinygpt.tokenizers.bpe import compile_pattern
+from tinygpt.tokenizers.words import compile_pattern
 from tinygpt.views import merges, tokens
 from tinygpt.views._regex import to_javascript
 
@@ -76,6 +76,7 @@ def goldens() -> dict[str, Any]:
     patterns = texts.PATTERNS.items()
     small = {"default": {}, "gpt2": {"vocab_size": 900}, "cl100k": {}, "whole": {"vocab_size": 400}}
     bpe = {name: texts.trained(**size, pattern=texts.PATTERNS[name]) for name, size in small.items()}
+    others = {"reversed": texts.reversed_bytes(bpe["default"]), "characters": texts.characters()}
     return {
         "texts": every,
         "bytes": list(map(list, encoded)),
@@ -87,9 +88,7 @@ def goldens() -> dict[str, Any]:
             }
             for name, pattern in patterns
         },
-        "tokenizers": {
-            name: tokenizer_case(tok) for name, tok in {**bpe, "characters": texts.characters()}.items()
-        },
+        "tokenizers": {name: tokenizer_case(tok) for name, tok in (bpe | others).items()},
         "given": given_case(),
         "merges": {
             "sentence": merge_case(texts.HARD[1] * 2 + texts.HARD[8], 25),

@@ -88,5 +88,12 @@ def trained(vocab_size: int = 600, pattern: str = PATTERN) -> BPETokenizer:
     return train_bpe([*HARD, *seen], vocab_size, [END, USER], pattern=pattern, progress=False)
 
 
+def reversed_bytes(tok: BPETokenizer) -> BPETokenizer:
+    """The same tokens under other ids: byte b has id 255 − b."""
+    merges = [tuple(255 - i if i < 256 else i for i in pair) for pair in tok.merges]
+    order = range(255, -1, -1)
+    return BPETokenizer(merges=merges, specials=tok.specials, pattern=tok.pattern, byte_order=order)
+
+
 def characters() -> Tokenizer:
     return train_characters("".join(all_texts()[:150]), [END])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygpt.tokenizers import PATTERN, BPETokenizer, MergeStep, merge_steps
 from tinygpt.tokenizers.base import to_bytes
-from tinygpt.tokenizers.bpe import compile_pattern
+from tinygpt.tokenizers.words import compile_pattern
 from tinygpt.views._host import View
 from tinygpt.views._regex import to_javascript
 

@@ -133,8 +133,7 @@ def _fields(tok: Tokenizer) -> dict[str, Any]:
     pattern = to_javascript(tok.pattern) if type(tok) is BPETokenizer else None
     if pattern is None:
         return {"kind": "given"}
-    first = [tok.decode_bytes([i])[0] for i in range(256)]
-    order = {} if first == list(range(256)) else {"bytes": first}
+    order = {} if tok.byte_order == tuple(range(256)) else {"bytes": tok.byte_order}
     return {
         "kind": "bpe",
         "pattern": pattern,
