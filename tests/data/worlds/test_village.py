@@ -1,11 +1,14 @@
 import math
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from itertools import islice
 
 import pytest
 
 from tinygpt.data import worlds
-from tinygpt.data.worlds import brambleford, brambleford_facts, lexicon, render, village
+from tinygpt.data.worlds import brambleford, brambleford_facts, lexicon, render, thai, village
+from tinygpt.data.worlds.lexicon import LANGUAGES
 from tinygpt.data.worlds.tracer import Tracer
 
 SMALL = {
@@ -37,12 +40,12 @@ class Scripted(Tracer):
 
 
 def every_document(kind: str):
-    """All texts of a kind in both languages with their nats: every path of choices, once."""
+    """All texts of a kind in every language, and their nats: every path of choices, once."""
     script: list[int] = []
     while True:
         tracer = Scripted(script)
         village.KINDS[kind][1](tracer)
-        yield render(tuple(tracer.events)), render(tuple(tracer.events), "zh"), tracer.nats
+        yield [render(tuple(tracer.events), language) for language in LANGUAGES], tracer.nats
         script = script + [0] * (len(tracer.sizes) - len(script))
         while script and script[-1] + 1 == tracer.sizes[len(script) - 1]:
             script.pop()
@@ -62,18 +65,18 @@ def small(monkeypatch):
 @pytest.mark.parametrize("kind", list(village.KINDS))
 def test_every_text_is_told_in_one_way_only_and_probabilities_sum_to_one(small, kind):
     """On a village small enough to list all its texts: no two ways of choosing give the same text."""
-    total, english, chinese = 0.0, set(), set()
-    for en, zh, nats in every_document(kind):
+    total, told = 0.0, {language: set() for language in LANGUAGES}
+    for texts, nats in every_document(kind):
         total += math.exp(-nats)
-        assert en not in english and zh not in chinese
-        english.add(en)
-        chinese.add(zh)
-    assert len(english) > 50 and total == pytest.approx(1)
+        for text, seen in zip(texts, told.values(), strict=True):
+            assert text not in seen
+            seen.add(text)
+    assert len(told["en"]) > 50 and total == pytest.approx(1)
 
 
 def test_a_text_never_gets_two_probabilities():
     seen: dict[str, float] = {}
-    for language in ("en", "zh"):
+    for language in LANGUAGES:
         for document in islice(brambleford(seed=5, language=language), 3000):
             assert seen.setdefault(document.text, document.nats) == document.nats
 
@@ -90,10 +93,12 @@ def test_document_i_is_a_function_of_seed_and_i():
     assert brambleford(seed=1)[40] != brambleford(seed=2)[40] != brambleford(seed=2)[41]
 
 
-def test_chinese_tells_the_same_for_the_same_price():
-    for en, zh in islice(zip(brambleford(), brambleford(language="zh"), strict=True), 300):
-        assert (en.kind, en.nats, en.events) == (zh.kind, zh.nats, zh.events)
-        assert zh.text == render(en.events, "zh") and not any(c.isascii() and c.isalpha() for c in zh.text)
+@pytest.mark.parametrize(("language", "script"), [("zh", "CJK"), ("th", "THAI")])
+def test_a_translation_tells_the_same_for_the_same_price(language, script):
+    for en, other in islice(zip(brambleford(), brambleford(language=language), strict=True), 300):
+        assert (en.kind, en.nats, en.events) == (other.kind, other.nats, other.events)
+        assert other.text == render(en.events, language)
+        assert {unicodedata.name(c).split()[0] for c in other.text if c.isalpha()} <= {script}
 
 
 def test_people_have_one_truth_and_strangers_none():
@@ -128,13 +133,15 @@ def test_every_word_of_every_sentence_occurs():
     assert {"arr", "ahoy", "matey", "beep", "boop", "rhyme"} <= met
 
 
-def test_both_languages_have_the_same_slots_and_no_word_twice():
-    for rows in lexicon.SENTENCES.values():
-        for en, zh in rows:
-            assert set(en.split("{")[i].split("}")[0] for i in range(1, en.count("{") + 1)) == set(
-                zh.split("{")[i].split("}")[0] for i in range(1, zh.count("{") + 1)
-            )
-    assert len(set(lexicon.TRANSLATION.values())) == len(lexicon.TRANSLATION)
+def test_all_languages_have_the_same_slots_and_no_word_twice():
+    assert set(thai.SENTENCES) == set(lexicon.SENTENCES)
+    for what, rows in lexicon.SENTENCES.items():
+        for (en, zh), th in zip(rows, thai.SENTENCES[what], strict=True):
+            slots = [set(re.findall(r"{(\w+)}", wording)) for wording in (en, zh, th)]
+            assert slots[0] == slots[1] == slots[2]
+    for translation in (lexicon.TRANSLATION, thai.WORDS):
+        assert len(set(translation.values())) == len(translation)
+        assert set(translation) == {word for words in lexicon.WORDS.values() for word in words}
     assert sum(len(words) for words in lexicon.WORDS.values()) == len(lexicon.TRANSLATION)
 
 
@@ -147,7 +154,7 @@ def test_sums_are_right():
 
 
 def test_an_unknown_language():
-    with pytest.raises(ValueError, match="one of en, zh; got 'fr'"):
+    with pytest.raises(ValueError, match="one of en, zh, th; got 'fr'"):
         worlds.brambleford(language="fr")
 
 

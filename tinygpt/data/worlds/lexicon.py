@@ -1,13 +1,12 @@
-"""The words and sentences of Brambleford, in English and in Chinese.
+"""The words and sentences of Brambleford, in English and in Chinese; `thai` has them in Thai.
 
-Both languages have the same wordings for the same events, so a text and its translation have the same
+All languages have the same wordings for the same events, so a text and its translations have the same
 probability. English words stand between spaces, so that a tokenizer may cut there; Chinese has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from tinygpt.data.worlds import thai
 from tinygpt.data.worlds.tracer import Event, Slots
 
 CHINESE = {
@@ -148,7 +147,8 @@ SENTENCES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
 }
-LANGUAGES = ("en", "zh")
+LANGUAGES = ("en", "zh", "th")
+SEPARATORS = {"en": (" ", " "), "zh": ("、", ""), "th": (" ", " ")}  # between words of a list, and sentences
 
 
 def render(events: tuple[Event, ...], language: str = "en") -> str:
@@ -156,32 +156,40 @@ def render(events: tuple[Event, ...], language: str = "en") -> str:
 
     Args:
         events: As in `Document.events`.
-        language: `"en"` or `"zh"`.
+        language: `"en"`, `"zh"` or `"th"`: English, Chinese or Thai.
 
     Raises:
         ValueError: The language is another one.
 
     Example:
         >>> event = ("food", 0, {"name": "ada", "value": "soup"})
-        >>> render((event,)), render((event,), "zh")
-        ('ada eats soup .', '艾达吃汤。')
+        >>> render((event,)), render((event,), "zh"), render((event,), "th")
+        ('ada eats soup .', '艾达吃汤。', 'อาดากินซุป')
     """
     if language not in LANGUAGES:
         raise ValueError(f"language must be one of {', '.join(LANGUAGES)}; got {language!r}.")
-    column = LANGUAGES.index(language)
-    word, comma, space = (str, " ", " ") if language == "en" else (_translate, "、", "")
+    comma, space = SEPARATORS[language]
     return space.join(
-        SENTENCES[what][form][column].format(**_slots(slots, word, comma)) for what, form, slots in events
+        _wording(what, form, language).format(**_slots(slots, language, comma))
+        for what, form, slots in events
     )
 
 
-def _slots(slots: Slots, word: Callable[[str], str], separator: str) -> dict[str, str]:
+def _wording(what: str, form: int, language: str) -> str:
+    return thai.SENTENCES[what][form] if language == "th" else SENTENCES[what][form][language == "zh"]
+
+
+def _slots(slots: Slots, language: str, separator: str) -> dict[str, str]:
     return {
-        name: word(value) if isinstance(value, str) else separator.join(map(word, value))
+        name: _word(value, language)
+        if isinstance(value, str)
+        else separator.join(_word(part, language) for part in value)
         for name, value in slots.items()
     }
 
 
-def _translate(word: str) -> str:
+def _word(word: str, language: str) -> str:
+    if language == "en":
+        return word
     # Numbers are the only words without a translation: English spells them digit by digit.
-    return TRANSLATION.get(word) or word.replace(" ", "")
+    return (thai.WORDS if language == "th" else TRANSLATION).get(word) or word.replace(" ", "")

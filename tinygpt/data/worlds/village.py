@@ -33,7 +33,7 @@ def brambleford(seed: int = 0, language: str = "en") -> Stream[Document]:
 
     Args:
         seed: Chooses the documents; document i is a function of (seed, i).
-        language: `"en"`, or `"zh"` for the same events in Chinese with the same nats.
+        language: `"en"`, or `"zh"` or `"th"` for the same events in Chinese or Thai with the same nats.
 
     Raises:
         ValueError: The language is another one.
