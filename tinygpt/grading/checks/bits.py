@@ -41,6 +41,7 @@ def bits_attempt(
     unit: str = "bits",
     average: str = "all",
     paid: str = "all",
+    glue: int = 0,
 ) -> float:
     """Bits per byte with a knob for each known way to go wrong."""
     cut = {"all": slice(None), "no end": slice(-1), "no start": slice(1, None)}[paid]
@@ -62,7 +63,7 @@ def bits_attempt(
         return nats[0] / counts[0]
     if average == "none":
         return sum(nats)
-    return sum(nats) / sum(counts)
+    return sum(nats) / (sum(counts) + glue * (len(counts) - 1))
 
 
 def _paid(generator: Generator, texts: list[str], size: int = 3) -> Question:
@@ -151,6 +152,12 @@ bits_per_byte = Exercise(
             "end counted as bytes",
             "You count the letters of `<|end|>`, which is not in the text. The end costs, but has no bytes.",
             {"length": "and <|end|>"},
+        ),
+        Fault(
+            "joined with something",
+            "You join the texts with a space or a line end, and count it. Nothing stands between the "
+            "documents.",
+            {"glue": 1},
         ),
         Fault(
             "blanks cut off",

@@ -35,14 +35,16 @@ def counting_attempt(
     base: str = "smoothed",
     divided: bool = True,
     longest: int = 1 << 30,
+    between: bool = True,
+    until: int = 0,
 ) -> list[float]:
     """Probabilities from counts with a knob for each known way to go wrong."""
     p = [1 / vocab_size] * vocab_size
     for n in range(min(len(history), longest) + 1):
         h = history[len(history) - n :] if drop == "first" else history[:n]
-        if n == 0 and base == "left out":
+        if (n == 0 and base == "left out") or (0 < n < len(history) and not between):
             continue
-        places = _places(ids, h, overlap)
+        places = _places(ids[: len(ids) - until], h, overlap)
         after = [ids[i + n + target] for i in places if 0 <= i + n + target < len(ids)]
         k_here = 0.0 if n == 0 and base == "bare" else k
         of = {"followed": len(after), "all": len(places), "text": len(ids)}[total]
@@ -148,6 +150,18 @@ counted = Exercise(
             "Every history leans on 1 / V. Only the empty one does: a longer one leans on the history "
             "without its first token.",
             {"prior": "alike"},
+        ),
+        Fault(
+            "leans on single tokens",
+            "Every history leans on the counts without history. It leans on the history *one* token "
+            "shorter, which leans on the next, and so on down.",
+            {"between": False},
+        ),
+        Fault(
+            "last place left out",
+            "The last token of the text is never counted as what follows: the places run up to and including "
+            "`len(ids) - n - 1`.",
+            {"until": 1},
         ),
         Fault(
             "wrong normaliser",

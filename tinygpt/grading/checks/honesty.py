@@ -24,7 +24,7 @@ class PriceList:
     Args:
         habit: "honest" (the probabilities at each place sum to 1), "own" (a token counts itself among those
             seen), "generous" (a sum that grows from place to place), "wasteful" (a sum below 1) or "ahead"
-            (half the probability of a token goes to the one that follows it, if there is one).
+            (a token loses part of its probability to the one that follows it, if there is one).
         seed: Chooses the probabilities.
         vocab_size: Ids are below this.
     """
@@ -42,8 +42,9 @@ class PriceList:
         p = weights[ids[t]] / sum(weights)
         if self.habit == "own":
             p = ids[: t + 1].count(ids[t]) / (t + 1)
-        ahead = self.habit == "ahead" and t + 1 < len(ids)
-        return p * {"generous": 1 + t / 4, "wasteful": 0.75}.get(self.habit, 1.0) * (0.5 if ahead else 1.0)
+        if self.habit == "ahead" and t + 1 < len(ids):
+            p /= 2 + ids[t + 1]
+        return p * {"generous": 1 + t / 4, "wasteful": 0.75}.get(self.habit, 1.0)
 
 
 def total_oracle(prices: PriceList, ids: list[int], vocab_size: int) -> list[float]:

@@ -45,12 +45,13 @@ def step_attempt(
     join: str = "left to right",
     frequent: bool = True,
     kept: str = "all",
+    least: int = 1,
 ) -> Step:
     """One step of training with a knob for each known way to go wrong."""
     found = _count(
         [[i for word in words for i in word]] if not borders else words, [1] if not borders else counts, count
     )
-    if not found:
+    if not found or max(found.values()) < least:
         return None, [[*word] for word in words]
     target = max(found.values()) if frequent else min(found.values())
     tied = [pair for pair, n in found.items() if n == target]
@@ -94,12 +95,18 @@ def _scan(
     return joined
 
 
+def _as_text(word: Word, pair: Pair, new: int) -> Word:
+    text = ", ".join(map(str, word)).replace(f"{pair[0]}, {pair[1]}", str(new))
+    return [int(i) for i in text.split(", ")]
+
+
 JOINS: dict[str, Callable[[Word, Pair, int], Word]] = {
     "left to right": _scan,
     "right to left": lambda word, pair, new: _scan(word[::-1], pair[::-1], new)[::-1],
     "first only": lambda word, pair, new: _scan(word, pair, new, most=1),
     "used twice": lambda word, pair, new: _scan(word, pair, new, used=False),
     "last lost": lambda word, pair, new: _scan(word, pair, new, last=False),
+    "as text": _as_text,
     "removed": lambda word, pair, new: [i for i in _scan(word, pair, new) if i != new],
 }
 
@@ -119,13 +126,28 @@ def _tied(generator: Generator) -> tuple:
     rng = dice(generator)
     words = [[120, 97], [97, 121], [110, 110], [97, 120]]
     rng.shuffle(words)
-    return words, [rng.randint(2, 5)] * 4, 256
+    return words, [rng.choice((1, 3))] * 4, 256
+
+
+def _look_alikes(generator: Generator) -> tuple:
+    """Ids whose digits stand in one another's."""
+    rng = dice(generator)
+    words = [rng.choices((1, 11, 111, 12, 21), k=rng.randint(3, 6)) for _ in range(4)]
+    return [[1, 1], *words], [20, *(rng.randint(1, 3) for _ in words)], 256
 
 
 def _alike(generator: Generator) -> tuple:
+    """A run of one token against a pair that is just rarer, if every overlap counts; one word comes twice."""
     rng = dice(generator)
-    words = [[97] * rng.randint(3, 8), [98] + [97] * rng.choice((3, 5)), [97] * 3 + [99]]
-    return words, [rng.randint(1, 3) for _ in words], 256
+    n, times = rng.randint(3, 7), rng.randint(2, 4)
+    words = [[97] * n, [98, 99], [97] * n, [100, 97, 97, 97]]
+    return words, [times, 2 * times * (n - 1) - 1, times, 1], 256
+
+
+def _twice(generator: Generator) -> tuple:
+    """A pair that stands twice in a word against one that is just rarer."""
+    times = dice(generator).randint(2, 5)
+    return [[104, 105], [97, 98, 99, 97, 98]], [2 * times - 1, times], 256
 
 
 def _weighed(generator: Generator) -> tuple:
@@ -214,6 +236,18 @@ bpe_step = Exercise(
             {"join": "last lost"},
         ),
         Fault(
+            "joined as text",
+            "You join in the *text* of the ids, where `1, 2` is also found in `11, 25`. Compare ids, not "
+            "digits.",
+            {"join": "as text"},
+        ),
+        Fault(
+            "pairs that come once left alone",
+            "You stop where the best pair comes only once. Here the step is taken as long as there is any "
+            "pair.",
+            {"least": 2},
+        ),
+        Fault(
             "pair removed",
             "The pair is removed, and nothing put in its place: `new` goes there.",
             {"join": "removed"},
@@ -245,7 +279,9 @@ bpe_step = Exercise(
         Case("a pair in many rare words, another in a frequent one", _weighed, times=2),
         Case("pairs that come equally often", _tied, times=6),
         Case("the same token again and again", _alike, times=4),
+        Case("a pair twice in one word", _twice, times=2),
         Case("ids beyond the bytes", _words(7, 6, 4, first=255), times=4),
+        Case("ids 1, 11 and 111", _look_alikes, times=3),
         Case("nothing left to join", _spent, advice="Where there is no pair, return `None` and the words."),
     ),
 )

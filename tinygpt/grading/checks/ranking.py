@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -91,7 +92,31 @@ def _fewest(ids: Word, ranks: Ranks, first: int) -> Word:
     return [i if i < 256 else i - 256 + first for i in best[-1]]
 
 
-WHOLE = {"dictionary": _in_order, "sweep": _one_sweep, "longest": _longest, "fewest": _fewest}
+def _frequent(ids: Word, ranks: Ranks, first: int) -> Word:
+    """Again and again the pair that comes most often in this word."""
+    while found := Counter(pair for pair in pairwise(ids) if pair in ranks):
+        pair = found.most_common(1)[0][0]
+        ids = join(ids, pair, first + ranks[pair])
+    return ids
+
+
+def _once_each(ids: Word, ranks: Ranks, first: int) -> Word:
+    """Every merge in order, but only where it comes first."""
+    for pair in sorted(ranks, key=ranks.__getitem__):
+        if pair in (pairs := [*pairwise(ids)]):
+            i = pairs.index(pair)
+            ids = [*ids[:i], first + ranks[pair], *ids[i + 2 :]]
+    return ids
+
+
+WHOLE = {
+    "once each": _once_each,
+    "frequent": _frequent,
+    "dictionary": _in_order,
+    "sweep": _one_sweep,
+    "longest": _longest,
+    "fewest": _fewest,
+}
 
 
 def _learnt(rng: random.Random, n: int, letters: bytes) -> Ranks:
@@ -118,9 +143,19 @@ def _spelt(letters: bytes, merges: int, longest: int) -> Callable[[Generator], t
     return draw
 
 
+def _rivals(generator: Generator) -> tuple:
+    """Lowest rank, first and most frequent pair are three different ones; def is longer than de or ef."""
+    rng = dice(generator)
+    a, b, c, x, d, e, f = rng.sample(range(97, 123), 7)
+    pairs = [(b, c), (a, b), (x, a), (d, e), (e, f), (d, 260)]
+    ranks = [(pair, rank) for rank, pair in enumerate(pairs)]
+    rng.shuffle(ranks)
+    return bytes([a, b, c, x, a, b, d, e, f]), dict(ranks)
+
+
 def _without_merges(generator: Generator) -> tuple:
     rng = dice(generator)
-    return bytes(rng.choices(b"xyz", k=rng.randint(0, 3))), _learnt(rng, 3, b"abc")
+    return bytes(rng.choices(b"xyz", k=rng.randint(1, 3))), _learnt(rng, 3, b"abc")
 
 
 encode_with_ranks = Exercise(
@@ -153,6 +188,18 @@ encode_with_ranks = Exercise(
             "You look for the fewest tokens. Byte-pair encoding does not: it joins by rank, whatever comes "
             "of it.",
             {"choose": "fewest"},
+        ),
+        Fault(
+            "most frequent pair first",
+            "You join the pair that comes most often in this word. That is training; encoding repeats what "
+            "was learnt, lowest rank first.",
+            {"choose": "frequent"},
+        ),
+        Fault(
+            "one occurrence of each",
+            "Each merge is made in one place only. Join a pair wherever it comes before you go on to higher "
+            "ranks.",
+            {"choose": "once each"},
         ),
         Fault(
             "highest rank first",
@@ -202,6 +249,7 @@ encode_with_ranks = Exercise(
     ),
     cases=(
         Case("two letters, three merges", _spelt(b"ab", 3, 6), times=4),
+        Case("merges that want the same letters", _rivals),
         Case("three letters, eight merges", _spelt(b"abc", 8, 12), times=8),
         Case(
             "the same letter again and again",
@@ -210,10 +258,11 @@ encode_with_ranks = Exercise(
         ),
         Case("bytes that are no letters", _spelt(bytes([0, 128, 255]), 6, 10), times=4),
         Case("long words, many merges", _spelt(b"abcd", 24, 40), times=4),
+        Case("no bytes at all", lambda g: (b"", {(97, 98): 0}), advice="No bytes, no ids: `[]`."),
         Case(
-            "no merge fits, or no bytes at all",
+            "no merge fits, or one byte only",
             _without_merges,
-            advice="A word of one byte or none has no neighbours.",
+            advice="A word of one byte has no neighbours.",
             times=4,
         ),
     ),

@@ -58,10 +58,13 @@ def shrink_attempt(
     most: int = 0,
     end: int = 1,
     nothing: str = "",
+    gated: bool = False,
 ) -> str:
     """The search with a knob for each known way to go wrong."""
     if method != "all":
         return METHODS[method](fails, text)
+    if gated and not fails(text):
+        return ""
     for length in range(least, len(text) + 1 - most):
         pieces = [text[i : i + length] for i in range(len(text) - length + end)]
         if found := [piece for piece in pieces if fails(piece)]:
@@ -143,7 +146,7 @@ def _scattered(habit: str, what: str, filler: str = "abc ") -> Callable[[Generat
 
 def _at_the_end(generator: Generator) -> tuple:
     rng = dice(generator)
-    what = rng.choice(("_", "x_y"))
+    what = rng.choice(("_", "x_y", "\n"))
     return Failure("holds", what), "".join(rng.choices("abc ", k=rng.randint(4, 8))) + what
 
 
@@ -208,6 +211,17 @@ shrink = Exercise(
         ),
         Fault("last of several", "Of several equally short ones the *first* is wanted.", {"tie": "last"}),
         Fault("starts at length 2", "A single character may fail too: start from length 1.", {"least": 2}),
+        Fault(
+            "starts at length 0",
+            "A piece has one character or more: start from length 1.",
+            {"least": 0},
+        ),
+        Fault(
+            "whole text asked first",
+            "You give up where the whole text does not fail. A piece may fail all the same: more text can "
+            "hide a failure.",
+            {"gated": True},
+        ),
         Fault(
             "whole text left out",
             "The whole text is a piece too: lengths go up to and including `len(text)`.",

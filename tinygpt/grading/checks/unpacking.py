@@ -58,6 +58,9 @@ def unpacking_attempt(
         base = new_low
     if before == "low first, width too":
         base, width = new_low, high - new_low + both
+    if before == "width of the part":
+        part_width = _scale(width, cumulative[symbol + 1] - cumulative[symbol], total, scaling)
+        return symbol, new_low, new_low + part_width - (last == "included")
     new_high = base + _scale(width, cumulative[symbol + 1], total, scaling)
     return symbol, new_low, new_high - (last == "included")
 
@@ -228,6 +231,12 @@ unpacked = Exercise(
             "You changed `low` first and computed the width and the new `high` from the *new* one. Both "
             "borders come from the old.",
             {"before": "low first, width too"},
+        ),
+        Fault(
+            "width of the part rounded by itself",
+            "You add the part's own width, rounded, to the new `low`. The packer rounds both borders, each "
+            "from the old `low`, so that parts neither overlap nor leave gaps.",
+            {"before": "width of the part"},
         ),
     ),
     laws=(
