@@ -1,1 +1,1 @@
-"""Speed beside named peers, from one run each: `python -m benchmarks train|decode|capture|imports`."""
+"""Speed beside named peers, from one run each: `python -m benchmarks WORK`, WORK a file of this folder."""

@@ -20,6 +20,17 @@ from typing import Any
 
 import torch
 
+PACKAGES = (
+    "torch",
+    "tinygpt",
+    "transformers",
+    "x-transformers",
+    "regex",
+    "tokenizers",
+    "tiktoken",
+    "rustbpe",
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -229,7 +240,7 @@ def machine() -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of whichever of the packages concerned are installed."""
     found = {"python": platform.python_version()}
-    for name in ("torch", "tinygpt", "transformers", "x-transformers"):
+    for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

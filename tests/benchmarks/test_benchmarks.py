@@ -22,7 +22,7 @@ def core(monkeypatch: pytest.MonkeyPatch):
     return benchmarks.core
 
 
-@pytest.mark.parametrize("work", ["train", "decode", "capture", "imports"])
+@pytest.mark.parametrize("work", ["train", "decode", "capture", "imports", "tokenizer"])
 def test_gates_hold(work: str) -> None:
     pytest.importorskip("transformers")
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +107,7 @@ def huggingface_fields(tok: BPETokenizer) -> dict[str, Any]:
     """What a `tokenizer.json` says about this tokenizer."""
     names = [_name(tok.decode_bytes([i])) for i in range(256 + len(tok.merges))]
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    split = {"Regex": compile_pattern(tok.pattern).pattern}
+    split = {"Regex": compile_pattern(_for_oniguruma(tok.pattern)).pattern}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     return {
         "version": "1.0",
@@ -138,6 +139,25 @@ def huggingface_fields(tok: BPETokenizer) -> dict[str, Any]:
             "merges": [f"{names[a]} {names[b]}" for a, b in tok.merges],
         },
     }
+
+
+def _for_oniguruma(pattern: str) -> str:
+    """The pattern for an engine in which the + of `x{1,3}+` repeats once more, instead of keeping all it has.
+
+    Where an alternative ends, nothing asks for anything back, and the + can go.
+    """
+    ends = re.compile(r"(?<!\\)(\{\d*,?\d*\})\+(?=\||$)")
+    plain = ends.sub(lambda m: m[1] if _depth(pattern[: m.start()]) == 0 else m[0], pattern)
+    if re.search(r"(?<!\\)\{\d*,?\d*\}\+", plain):
+        raise ValueError(
+            f"A tokenizer.json cannot say {{…}}+ inside a pattern: its regular expressions would repeat it. "
+            f"Write (?>…{{…}}) instead; got {pattern!r}."
+        )
+    return plain
+
+
+def _depth(pattern: str) -> int:
+    return pattern.count("(") - pattern.count(")")
 
 
 def from_huggingface(path: str | Path) -> BPETokenizer:
