@@ -13,9 +13,9 @@ from tqdm.auto import tqdm
 from tinygpt import data
 from tinygpt.tokenizers import PATTERN, train_bpe
 from tinygpt.tokenizers import counting as counting_module
-from tinygpt.tokenizers.bpe import merge
 from tinygpt.tokenizers.bpe_training import _Pairs, learn_merges
 from tinygpt.tokenizers.counting import count_words
+from tinygpt.tokenizers.merging import merge
 
 
 def naive_merges(word_counts: Counter[str], n: int) -> list[tuple[int, int]]:

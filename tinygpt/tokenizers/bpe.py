@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from heapq import heapify, heappop, heappush
-from itertools import chain, pairwise, repeat
-from operator import add
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygpt.tokenizers.base import Tokenizer, to_bytes, write_whole
+from tinygpt.tokenizers.merging import merge_long, merge_word
 from tinygpt.tokenizers.words import PATTERN, chunker, compile_pattern
 
 if TYPE_CHECKING:
@@ -24,77 +23,6 @@ LONGEST_CACHED = 64
 LONG = 128  # from here on, searching a word again after each merge costs more than a queue of its pairs
 MANY = 1 << 12  # after so many different words, loading tiktoken (0.1 s) is worth it
 HUGE = 1 << 12  # older versions of tiktoken need time n² for a word of n bytes
-NOTHING = "\U0010ffff"  # above any token
-
-
-def merge(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
-    """The ids with every occurrence of the pair, from left to right, replaced by the new id.
-
-    Example:
-        >>> merge([1, 1, 1, 2], (1, 1), 9)
-        [9, 1, 2]
-    """
-    left, right = pair
-    merged, i, last = [], 0, len(ids) - 1
-    while i <= last:
-        if ids[i] == left and i < last and ids[i + 1] == right:
-            merged.append(new)
-            i += 2
-        else:
-            merged.append(ids[i])
-            i += 1
-    return merged
-
-
-def merge_long(ids: list[int], ranks: dict[tuple[int, int], int]) -> list[int]:
-    """The ids with all merges applied, in time n log n: the lowest rank first, then the leftmost place.
-
-    Args:
-        ids: Any number of ids.
-        ranks: The id that each pair merges into.
-
-    Example:
-        >>> merge_long([1, 1, 1, 2], {(1, 1): 8, (8, 1): 9})
-        [9, 2]
-    """
-    ids, n = list(ids), len(ids)
-    before, after = list(range(-1, n - 1)), list(range(1, n + 1))
-    queue = [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]
-    heapify(queue)
-    while queue:
-        new, i = heappop(queue)
-        j = after[i]
-        if j == n or ranks.get((ids[i], ids[j])) != new:
-            continue  # one of the two was merged meanwhile
-        ids[i], ids[j] = new, -1
-        after[i] = k = after[j]
-        if k < n:
-            before[k] = i
-        for left, right in ((before[i], i), (i, k)):
-            made = ranks.get((ids[left], ids[right])) if left >= 0 and right < n else None
-            if made is not None:
-                heappush(queue, (made, left))
-    return [i for i in ids if i >= 0]
-
-
-def merge_word(word: str, made: Mapping[str, str], pairs: Mapping[str, str]) -> str:
-    """All merges, lowest rank first, in a word that has one character per token, chr(id): its loops run in C.
-
-    Args:
-        word: A short word; the time grows with the square of its length.
-        made: What each pair becomes.
-        pairs: Of which pair each was made.
-
-    Example:
-        >>> merge_word("aaab", {"aa": "X", "Xa": "Y"}, {"X": "aa", "Y": "Xa"})
-        'Yb'
-    """
-    while len(word) > 1:
-        new = min(map(made.get, map(add, word, word[1:]), repeat(NOTHING)))
-        if new is NOTHING:
-            break
-        word = word.replace(pairs[new], new)
-    return word
 
 
 class _Memory(dict[str, tuple[int, ...]]):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygpt.tokenizers.bpe import BPETokenizer, merge_word
+from tinygpt.tokenizers.bpe import BPETokenizer
+from tinygpt.tokenizers.merging import merge_word
 from tinygpt.tokenizers.words import compile_pattern
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tinygpt.tokenizers.base import to_bytes
-from tinygpt.tokenizers.bpe import merge
+from tinygpt.tokenizers.merging import merge
 from tinygpt.tokenizers.words import PATTERN, compile_pattern
 
 Pair = tuple[int, int]
