@@ -4,6 +4,7 @@ from tinygpt.data import worlds
 from tinygpt.data.cache import cache_folder
 from tinygpt.data.counting import NGram
 from tinygpt.data.harvest import Corpus, documentation
+from tinygpt.data.lessons import answer_batch, lessons
 from tinygpt.data.ngrams import bits_per_byte, character_rulers, rulers
 from tinygpt.data.packing import batches, pack, split
 from tinygpt.data.stream import Stream, next_tokens
@@ -13,6 +14,7 @@ __all__ = [
     "Corpus",
     "NGram",
     "Stream",
+    "answer_batch",
     "batches",
     "bits_per_byte",
     "cache_folder",
@@ -20,6 +22,7 @@ __all__ = [
     "character_rulers",
     "documentation",
     "download",
+    "lessons",
     "next_tokens",
     "pack",
     "rulers",

@@ -2,7 +2,9 @@
 
 from tinygpt.data.worlds.grammar import first_mistake
 from tinygpt.data.worlds.induction import repeat_nats, repeat_periods, repeats
+from tinygpt.data.worlds.letters import letter_lesson, letter_pieces
 from tinygpt.data.worlds.lexicon import render
+from tinygpt.data.worlds.numbers import addition, comparison, in_base
 from tinygpt.data.worlds.tracer import Document
 from tinygpt.data.worlds.village import brambleford, brambleford_facts
 from tinygpt.data.worlds.zipf import ALMANAC_VOCAB_SIZE, almanac, almanac_entropy, almanac_nats
@@ -10,12 +12,17 @@ from tinygpt.data.worlds.zipf import ALMANAC_VOCAB_SIZE, almanac, almanac_entrop
 __all__ = [
     "ALMANAC_VOCAB_SIZE",
     "Document",
+    "addition",
     "almanac",
     "almanac_entropy",
     "almanac_nats",
     "brambleford",
     "brambleford_facts",
+    "comparison",
     "first_mistake",
+    "in_base",
+    "letter_lesson",
+    "letter_pieces",
     "render",
     "repeat_nats",
     "repeat_periods",
