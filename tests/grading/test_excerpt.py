@@ -61,7 +61,7 @@ def test_no_excerpt_where_none_helps(got, expected):
     assert excerpt(got, expected) is None
 
 
-def test_a_result_shows_the_shortest_question_that_went_wrong():
+def test_a_result_shows_the_easiest_question_that_went_wrong():
     result = check("encode_with_ranks", lambda data, ranks: list(data), seed=1)
     assert result.picture is not None and len(eval(result.picture.asked.split(", ranks")[0][7:])) <= 3
     page = ElementTree.fromstring(result._repr_html_())

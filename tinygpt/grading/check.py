@@ -137,15 +137,15 @@ def _finding(seen: Seen, exercise: Exercise) -> str:
 
 
 def _picture(wrong: list[Seen], exercise: Exercise) -> Picture | Excerpt | None:
-    """The first wrong tensor, or the shortest question with a wrong plain answer; a value is not told."""
+    """The first wrong tensor, or the easiest question with a wrong plain answer; a value is not told."""
     formed = [s for s in wrong if not s.trouble and not form(s.got, s.expected, exercise.returns)]
     if not exercise.arguments or not formed:
         return None
     if pictures := [picture for s in formed if (picture := Picture.of(s.got, s.expected))]:
         return pictures[0]
-    shortest = min(formed, key=lambda s: len(repr(s.args)))
-    asked = dict(zip(exercise.arguments, shortest.args, strict=True))
-    return Excerpt.of(shortest.got, shortest.expected, exercise.tolerance, asked)
+    easiest = min((s for s in formed if s.case is formed[0].case), key=lambda s: len(repr(s.args)))
+    asked = dict(zip(exercise.arguments, easiest.args, strict=True))
+    return Excerpt.of(easiest.got, easiest.expected, exercise.tolerance, asked)
 
 
 def _diagnose(exercise: Exercise, call: Call, seen: list[Seen], wrong: list[Seen]) -> tuple[str, str]:
