@@ -268,6 +268,11 @@ def test_a_random_plain_answer_is_caught():
     assert result.mistake == "changes from call to call"
 
 
+def test_a_law_that_cannot_be_asked_says_nothing():
+    result = check("arithmetic_decode", lambda low, high, code, cumulative: (99, code, code))
+    assert result.mistake == "wrong values" and not result.passed
+
+
 def test_a_generator_is_no_list():
     result = check("pre_tokenize", lambda text: (piece for piece in [text]))
     assert result.mistake == "wrong form" and "list(...)" in result.diagnosis
