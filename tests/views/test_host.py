@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from views import samples
+from views import inside, samples
 
 from tinygpt.tokenizers import BPETokenizer
-from tinygpt.views import View, _host, attention, merges, switches, tokens
+from tinygpt.views import View, _host, attention, logit_lens, merges, switches, tokens
 
 
 def views() -> list[View]:
@@ -20,19 +20,20 @@ def views() -> list[View]:
         switches(losses, probs, list("abcd"), [(0, 0), (0, 1), (1, 0)]),
         tokens(BPETokenizer(merges=[(104, 105)]), "hi 🦙"),
         merges("hug pug hug", 2),
+        logit_lens(inside.model(), [1, 2, 3], ["a", "b$", "</b>"], rivals=[4]),
     ]
 
 
 def test_nothing_is_imported_before_a_view_is_made() -> None:
     code = (
-        "import sys, tinygpt.views as v; v.attention, v.merges, v.switches, v.tokens;"
+        "import sys, tinygpt.views as v; v.attention, v.logit_lens, v.merges, v.switches, v.tokens;"
         "print({'anywidget', 'ipywidgets', 'matplotlib', 'IPython'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("name", ["attention", "merges", "switches", "tokens"])
+@pytest.mark.parametrize("name", ["attention", "logit_lens", "merges", "switches", "tokens"])
 def test_a_module_stands_alone(name: str) -> None:
     source = _host.module(name)
     lines = source.splitlines()

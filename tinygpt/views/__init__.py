@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
     from tinygpt.views._host import View
+    from tinygpt.views._logit_lens import LogitLens, logit_lens
     from tinygpt.views._merges import Merges, merges
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attention": "_attention",
     "attention": "_attention",
+    "LogitLens": "_logit_lens",
+    "logit_lens": "_logit_lens",
     "Merges": "_merges",
     "merges": "_merges",
     "Switches": "_switches",
@@ -23,7 +26,19 @@ _HOMES = {
     "tokens": "_tokens",
     "View": "_host",
 }
-__all__ = ["Attention", "Merges", "Switches", "Tokens", "View", "attention", "merges", "switches", "tokens"]
+__all__ = [
+    "Attention",
+    "LogitLens",
+    "Merges",
+    "Switches",
+    "Tokens",
+    "View",
+    "attention",
+    "logit_lens",
+    "merges",
+    "switches",
+    "tokens",
+]
 
 
 def __getattr__(name: str) -> Any:

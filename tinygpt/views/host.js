@@ -39,6 +39,9 @@ export async function unpack(payload) {
   return { ...JSON.parse(new TextDecoder().decode(bytes.subarray(4, end))), data: bytes.subarray(end) };
 }
 
+// Okabe–Ito, without the yellow that vanishes on white and the two that mark query and key.
+export const LINES = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
 // Arrow keys as (down, right).
 export const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 

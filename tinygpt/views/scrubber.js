@@ -1,8 +1,5 @@
 // A slider over checkpoints beneath small charts that share its axis.
-import { clamp, element, format, inks, lettering, roundStep, sized, ticks } from "./host.js";
-
-// Okabe–Ito, without the yellow that vanishes on white and the two that mark query and key.
-const LINES = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+import { LINES, clamp, element, format, inks, lettering, roundStep, sized, ticks } from "./host.js";
 
 // JupyterLab makes an output three scroll containers deep, though none scrolls: nothing inside could stay in sight.
 const UNCLIP = ".jp-Cell:not(.jp-mod-outputsScrolled) .jp-OutputArea:has([data-stay]),.jp-OutputArea-child:has([data-stay]),"

@@ -1,0 +1,54 @@
+// Run by test_inside.py, which writes what numpy computed to $GOLDEN.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { blend, inkOn, measureCells, shorten } from "../../tinygpt/views/cells.js";
+import { spread } from "../../tinygpt/views/chart.js";
+import { unpack } from "../../tinygpt/views/host.js";
+import { percentage, rankMarks, readings } from "../../tinygpt/views/logit_lens.js";
+
+const golden = JSON.parse(readFileSync(process.env.GOLDEN));
+const payload = (name) => unpack(Uint8Array.from(Buffer.from(golden[name].payload, "base64")));
+function alike(got, wanted, relative = 0) {
+  assert.equal(got.length, wanted.length);
+  wanted.forEach((value, i) => assert.ok(Math.abs(got[i] - value) <= relative * Math.abs(value) + 1e-7, `${i}: ${got[i]} is not ${value}`));
+}
+
+test("the logit lens reads what Python packed", async () => {
+  const [view, wanted] = [await payload("lens"), golden.lens];
+  const read = readings(view);
+  wanted.ranks.forEach((values, i) => alike(read.ranks[i], values));
+  wanted.odds.forEach((values, i) => alike(read.odds[i], values, 5e-4));
+  alike(read.entropy, wanted.entropy, 5e-4);
+  alike(read.kl, wanted.divergence, 5e-4);
+  wanted.top.forEach((values, i) => alike(Array.from(read.top[i], (number) => view.ids[number]), values));
+  wanted.topOdds.forEach((values, i) => alike(read.topOdds[i], values, 5e-4));
+});
+
+test("marks of ranks, small probabilities", () => {
+  assert.deepEqual(rankMarks(120), [0, 1, 3, 10, 30, 100]);
+  assert.deepEqual([0, 1e-5, 0.25].map(percentage), ["0.000", "<0.001", "0.250"]);
+});
+
+test("colours between stops, and ink that can be read on them", () => {
+  const stops = [[0, 0, 0], [100, 200, 50], [255, 255, 255]];
+  assert.deepEqual(blend(stops, 0.25), [50, 100, 25]);
+  assert.deepEqual([blend(stops, -1), blend(stops, 2)], [stops[0], stops[2]]);
+  assert.deepEqual([inkOn([255, 231, 0]), inkOn([0, 34, 78])], ["#000", "#fff"]);
+});
+
+test("cells fit the room, and many stay large enough to hit", () => {
+  const names = (count) => Array.from({ length: count }, (_, i) => `w${i}`);
+  const some = measureCells({ rows: names(5), columns: names(12) }, 800, false);
+  assert.ok(some.left + 12 * some.across <= 800 && some.across > 40 && some.flat);
+  const many = measureCells({ rows: names(97), columns: names(200) }, 800, false);
+  assert.ok(many.across >= 8 && many.down >= 5 && !many.flat && many.every > 1 && many.each > 1);
+});
+
+test("labels keep apart within their bounds", () => {
+  assert.deepEqual(spread([50, 52, 10], 10, 0, 100), [50, 60, 10]);
+  assert.deepEqual(spread([99, 98, 97], 10, 0, 100), [100, 90, 80]);
+  assert.deepEqual(spread([-3], 10, 0, 100), [0]);
+});
+
+test("words are cut between characters", () => assert.deepEqual(["abc", "🦙🦙🦙"].map((text) => shorten(text, 2)), ["a…", "🦙…"]));
