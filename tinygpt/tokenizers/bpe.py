@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygpt.tokenizers.base import Tokenizer, to_bytes, write_whole
-from tinygpt.tokenizers.merging import merge_long, merge_word
+from tinygpt.tokenizers.merging import merge_all
 from tinygpt.tokenizers.words import PATTERN, chunker, compile_pattern
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BYTE_ORDER = tuple(range(256))
 CACHED = 1 << 18
 LONGEST_CACHED = 64
-LONG = 128  # from here on, searching a word again after each merge costs more than a queue of its pairs
 MANY = 1 << 12  # after so many different words, loading tiktoken (0.1 s) is worth it
 HUGE = 1 << 12  # older versions of tiktoken need time n² for a word of n bytes
 
@@ -102,15 +101,6 @@ class BPETokenizer(Tokenizer):
         return {pair: 256 + rank for rank, pair in enumerate(self.merges)}
 
     @cached_property
-    def _made(self) -> dict[str, str]:
-        """`_ranks` for words that are texts of one character per token, chr(id): see `merge_word`."""
-        return {chr(a) + chr(b): chr(new) for (a, b), new in self._ranks.items()}
-
-    @cached_property
-    def _pairs(self) -> dict[str, str]:
-        return {new: pair for pair, new in self._made.items()}
-
-    @cached_property
     def _ids_of_bytes(self) -> bytes:
         return bytes(map(self.byte_order.index, range(256)))
 
@@ -140,9 +130,7 @@ class BPETokenizer(Tokenizer):
         ids = to_bytes(word).translate(self._ids_of_bytes)
         if len(self._words) >= MANY and len(ids) < HUGE and self._tiktoken and _is_utf8(word):
             return tuple(self._tiktoken.encode_ordinary(word))
-        if len(ids) >= LONG:
-            return tuple(merge_long(ids, self._ranks))
-        return tuple(map(ord, merge_word(ids.decode("latin-1"), self._made, self._pairs)))
+        return tuple(merge_all(ids, self._ranks))
 
     @cached_property
     def _tiktoken(self) -> tiktoken.Encoding | None:

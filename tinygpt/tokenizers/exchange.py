@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygpt.tokenizers.bpe import BPETokenizer
-from tinygpt.tokenizers.merging import merge_word
+from tinygpt.tokenizers.merging import merge_all
 from tinygpt.tokenizers.words import compile_pattern
 
 if TYPE_CHECKING:
@@ -92,16 +92,15 @@ def recover_merges(tokens: Sequence[bytes]) -> tuple[list[int], list[tuple[int, 
             f"The first 256 tokens must be the single bytes; got {len(set(byte_order))} of them."
         )
     ids_of_bytes = bytes(map(byte_order.index, range(256)))
-    made: dict[str, str] = {}
-    pairs: dict[str, str] = {}
+    made: dict[tuple[int, int], int] = {}
     for i, token in enumerate(tokens[256:], 256):
-        pair = merge_word(token.translate(ids_of_bytes).decode("latin-1"), made, pairs)
+        pair = tuple(merge_all(token.translate(ids_of_bytes), made))
         if len(pair) != 2:
             raise ValueError(
                 f"Token {i}, {token!r}, is made of {len(pair)} earlier tokens; byte-pair encoding merges two."
             )
-        made[pair], pairs[chr(i)] = chr(i), pair
-    return byte_order, [(ord(pair[0]), ord(pair[1])) for pair in made]
+        made[pair] = i
+    return byte_order, list(made)
 
 
 def huggingface_fields(tok: BPETokenizer) -> dict[str, Any]:

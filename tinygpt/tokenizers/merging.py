@@ -1,13 +1,10 @@
-"""Merges applied to one word: a single one, all of them in a short word, all of them in a long one."""
+"""Merges applied to one word: a single one, or all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
-from itertools import pairwise, repeat
-from operator import add
-
-NOTHING = "\U0010ffff"  # above any token
+from itertools import pairwise
 
 
 def merge(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
@@ -29,7 +26,7 @@ def merge(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
     return merged
 
 
-def merge_long(ids: Iterable[int], ranks: Mapping[tuple[int, int], int]) -> list[int]:
+def merge_all(ids: Iterable[int], ranks: Mapping[tuple[int, int], int]) -> list[int]:
     """The ids with all merges applied, in time n log n: the lowest rank first, then the leftmost place.
 
     Args:
@@ -37,7 +34,7 @@ def merge_long(ids: Iterable[int], ranks: Mapping[tuple[int, int], int]) -> list
         ranks: The id that each pair merges into.
 
     Example:
-        >>> merge_long([1, 1, 1, 2], {(1, 1): 8, (8, 1): 9})
+        >>> merge_all([1, 1, 1, 2], {(1, 1): 8, (8, 1): 9})
         [9, 2]
     """
     ids = list(ids)
@@ -59,23 +56,3 @@ def merge_long(ids: Iterable[int], ranks: Mapping[tuple[int, int], int]) -> list
             if made is not None:
                 heappush(queue, (made, left))
     return [i for i in ids if i >= 0]
-
-
-def merge_word(word: str, made: Mapping[str, str], pairs: Mapping[str, str]) -> str:
-    """All merges, lowest rank first, in a word that has one character per token, chr(id): its loops run in C.
-
-    Args:
-        word: A short word; the time grows with the square of its length.
-        made: What each pair becomes.
-        pairs: Of which pair each was made.
-
-    Example:
-        >>> merge_word("aaab", {"aa": "X", "Xa": "Y"}, {"X": "aa", "Y": "Xa"})
-        'Yb'
-    """
-    while len(word) > 1:
-        new = min(map(made.get, map(add, word, word[1:]), repeat(NOTHING)))
-        if new is NOTHING:
-            break
-        word = word.replace(pairs[new], new)
-    return word
