@@ -5,6 +5,7 @@ import test from "node:test";
 import { blend, inkOn, measureCells, shorten } from "../../tinygpt/views/cells.js";
 import { spread } from "../../tinygpt/views/chart.js";
 import { unpack } from "../../tinygpt/views/host.js";
+import { differing, diverging, gridValues } from "../../tinygpt/views/patching.js";
 import { percentage, rankMarks, readings } from "../../tinygpt/views/logit_lens.js";
 
 const golden = JSON.parse(readFileSync(process.env.GOLDEN));
@@ -52,3 +53,16 @@ test("labels keep apart within their bounds", () => {
 });
 
 test("words are cut between characters", () => assert.deepEqual(["abc", "🦙🦙🦙"].map((text) => shorten(text, 2)), ["a…", "🦙…"]));
+
+test("patching: every grid has its own values, and the scale is centred at 0", async () => {
+  const view = await payload("patching");
+  gridValues(view).forEach((values, i) => alike(values, golden.patching.values[i], 1e-6));
+  assert.equal(view.limit, 2.5);
+  const grey = diverging(0, view.limit, false);
+  assert.ok(Math.max(...grey) - Math.min(...grey) === 0);
+  const [low, high] = [diverging(-2.5, 2.5, false), diverging(2.5, 2.5, false)];
+  assert.ok(low[2] > low[0] && high[0] > high[2]);
+  assert.deepEqual(diverging(-9, 2.5, true), diverging(-2.5, 2.5, true));
+  assert.deepEqual([...differing(view.prompts)], [1]);
+  assert.equal(differing([["a"]]).size + differing([]).size, 0);
+});

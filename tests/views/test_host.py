@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from views import inside, samples
 
 from tinygpt.tokenizers import BPETokenizer
-from tinygpt.views import View, _host, attention, logit_lens, merges, switches, tokens
+from tinygpt.views import View, _host, attention, logit_lens, merges, patching, switches, tokens
 
 
 def views() -> list[View]:
@@ -21,19 +22,20 @@ def views() -> list[View]:
         tokens(BPETokenizer(merges=[(104, 105)]), "hi 🦙"),
         merges("hug pug hug", 2),
         logit_lens(inside.model(), [1, 2, 3], ["a", "b$", "</b>"], rivals=[4]),
+        patching({"residual": np.eye(2), "heads": np.eye(3)}, clean=["a$", "</b>"], corrupt=["c", "</b>"]),
     ]
 
 
 def test_nothing_is_imported_before_a_view_is_made() -> None:
     code = (
-        "import sys, tinygpt.views as v; v.attention, v.logit_lens, v.merges, v.switches, v.tokens;"
+        "import sys, tinygpt.views as v; [getattr(v, name) for name in v.__all__];"
         "print({'anywidget', 'ipywidgets', 'matplotlib', 'IPython'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("name", ["attention", "logit_lens", "merges", "switches", "tokens"])
+@pytest.mark.parametrize("name", ["attention", "logit_lens", "merges", "patching", "switches", "tokens"])
 def test_a_module_stands_alone(name: str) -> None:
     source = _host.module(name)
     lines = source.splitlines()

@@ -10,9 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from views import inside, lab
 
-from tinygpt.views import View, logit_lens
+from tinygpt.views import View, logit_lens, patching
 
 
 def payload(view: View) -> str:
@@ -35,11 +36,17 @@ def lens_case() -> dict[str, Any]:
     }
 
 
+def patching_case() -> dict[str, Any]:
+    grids = {"residual": np.linspace(-2.5, 1, 6).reshape(2, 3), "heads": np.linspace(0, 1, 8).reshape(2, 4)}
+    view = patching(grids, clean=["a", "b", "c"], corrupt=["a", "x", "c"])
+    return {"payload": payload(view), "values": [grid.ravel().tolist() for grid in grids.values()]}
+
+
 def test_javascript_agrees_with_python(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         lab.not_run("No node, which runs the views' JavaScript. Install Node.js 18 or newer.")
-    (tmp_path / "golden.json").write_text(json.dumps({"lens": lens_case()}))
+    (tmp_path / "golden.json").write_text(json.dumps({"lens": lens_case(), "patching": patching_case()}))
     done = subprocess.run(
         [node, "--test", str(Path(__file__).with_name("inside.test.mjs"))],
         env=os.environ | {"GOLDEN": str(tmp_path / "golden.json")},

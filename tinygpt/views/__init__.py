@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tinygpt.views._host import View
     from tinygpt.views._logit_lens import LogitLens, logit_lens
     from tinygpt.views._merges import Merges, merges
+    from tinygpt.views._patching import Patching, patching
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
 
@@ -20,6 +21,8 @@ _HOMES = {
     "logit_lens": "_logit_lens",
     "Merges": "_merges",
     "merges": "_merges",
+    "Patching": "_patching",
+    "patching": "_patching",
     "Switches": "_switches",
     "switches": "_switches",
     "Tokens": "_tokens",
@@ -30,12 +33,14 @@ __all__ = [
     "Attention",
     "LogitLens",
     "Merges",
+    "Patching",
     "Switches",
     "Tokens",
     "View",
     "attention",
     "logit_lens",
     "merges",
+    "patching",
     "switches",
     "tokens",
 ]
