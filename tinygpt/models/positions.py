@@ -93,9 +93,9 @@ def attention_bias(
                  [0., 0., 0.]]])
     """
     first = n_keys - n_queries
-    bias = torch.zeros(1, n_queries, n_keys, device=device)
+    bias = torch.full((1, n_queries, n_keys), -math.inf if causal else 0.0, device=device)
     if causal:
-        bias = torch.full_like(bias, -math.inf).triu_(first + 1)
+        bias.triu_(first + 1)
     if slopes is None:
         return bias
     keys = torch.arange(n_keys, device=device)
