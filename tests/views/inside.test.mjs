@@ -5,6 +5,7 @@ import test from "node:test";
 import { blend, inkOn, measureCells, shorten } from "../../tinygpt/views/cells.js";
 import { spread } from "../../tinygpt/views/chart.js";
 import { unpack } from "../../tinygpt/views/host.js";
+import { boxesOf, brief, grouped, inNumbers, share } from "../../tinygpt/views/model_map.js";
 import { differing, diverging, gridValues } from "../../tinygpt/views/patching.js";
 import { percentage, rankMarks, readings } from "../../tinygpt/views/logit_lens.js";
 
@@ -65,4 +66,19 @@ test("patching: every grid has its own values, and the scale is centred at 0", a
   assert.deepEqual(diverging(-9, 2.5, true), diverging(-2.5, 2.5, true));
   assert.deepEqual([...differing(view.prompts)], [1]);
   assert.equal(differing([["a"]]).size + differing([]).size, 0);
+});
+
+test("numbers of the model map", () => {
+  assert.deepEqual([0, 999, 1000, 7087872, 124439808, 999_999].map((n) => brief(n, "")), ["0", "999", "1.00 k", "7.09 M", "124 M", "1.00 M"]);
+  assert.equal(brief(14.5e12, "FLOPs"), "14.5 TFLOPs");
+  assert.deepEqual([12, 1024, 1048576].map(grouped), ["12", "1,024", "1,048,576"]);
+  assert.equal(inNumbers("D × H·K + H·K", { D: 64, H: 4, K: 16 }), "64 × 4·16 + 4·16");
+  assert.deepEqual([share(1, 3), share(1, 0)], ["33.3 %", "–"]);
+});
+
+test("a tall stack shows its ends and one box for the rest", () => {
+  const stack = (count) => boxesOf({ name: "", path: "encoder.", count, block: { children: [1] }, norm: { path: "norm" } });
+  assert.deepEqual(stack(2).map(({ path }) => path), ["encoder.blocks.0", "encoder.blocks.1", "encoder.norm"]);
+  for (const count of [12, 13, 80]) assert.equal(stack(count).slice(0, -1).reduce((sum, { times }) => sum + times, 0), count);
+  assert.deepEqual(stack(80).map(({ name }) => name).slice(0, 4), ["block 0", "block 1", "blocks 2 to 78", "block 79"]);
 });

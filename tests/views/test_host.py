@@ -11,7 +11,7 @@ import pytest
 from views import inside, samples
 
 from tinygpt.tokenizers import BPETokenizer
-from tinygpt.views import View, _host, attention, logit_lens, merges, patching, switches, tokens
+from tinygpt.views import View, _host, attention, logit_lens, merges, model_map, patching, switches, tokens
 
 
 def views() -> list[View]:
@@ -23,6 +23,7 @@ def views() -> list[View]:
         merges("hug pug hug", 2),
         logit_lens(inside.model(), [1, 2, 3], ["a", "b$", "</b>"], rivals=[4]),
         patching({"residual": np.eye(2), "heads": np.eye(3)}, clean=["a$", "</b>"], corrupt=["c", "</b>"]),
+        model_map(inside.model()),
     ]
 
 
@@ -35,7 +36,9 @@ def test_nothing_is_imported_before_a_view_is_made() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("name", ["attention", "logit_lens", "merges", "patching", "switches", "tokens"])
+@pytest.mark.parametrize(
+    "name", ["attention", "logit_lens", "merges", "model_map", "patching", "switches", "tokens"]
+)
 def test_a_module_stands_alone(name: str) -> None:
     source = _host.module(name)
     lines = source.splitlines()

@@ -57,7 +57,7 @@ def test_columns_are_named_by_the_prompt_only_where_they_are_positions() -> None
 
 
 def test_the_scale_is_that_of_the_largest_value_of_all_grids() -> None:
-    assert patching(GRIDS)._limit == 0.75
+    assert patching(GRIDS)._limit == patching(dict(reversed(GRIDS.items())))._limit == 0.75
     assert patching(np.array([[np.nan, -0.5]]))._limit == 0.5
     assert patching(np.zeros((2, 2)))._limit == 1.0
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tinygpt.views._host import View
     from tinygpt.views._logit_lens import LogitLens, logit_lens
     from tinygpt.views._merges import Merges, merges
+    from tinygpt.views._model_map import ModelMap, model_map
     from tinygpt.views._patching import Patching, patching
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
@@ -21,6 +22,8 @@ _HOMES = {
     "logit_lens": "_logit_lens",
     "Merges": "_merges",
     "merges": "_merges",
+    "ModelMap": "_model_map",
+    "model_map": "_model_map",
     "Patching": "_patching",
     "patching": "_patching",
     "Switches": "_switches",
@@ -33,6 +36,7 @@ __all__ = [
     "Attention",
     "LogitLens",
     "Merges",
+    "ModelMap",
     "Patching",
     "Switches",
     "Tokens",
@@ -40,6 +44,7 @@ __all__ = [
     "attention",
     "logit_lens",
     "merges",
+    "model_map",
     "patching",
     "switches",
     "tokens",
