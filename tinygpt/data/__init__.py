@@ -5,6 +5,7 @@ from tinygpt.data.cache import cache_folder
 from tinygpt.data.counting import NGram
 from tinygpt.data.harvest import Corpus, documentation
 from tinygpt.data.lessons import answer_batch, lessons
+from tinygpt.data.masking import masked
 from tinygpt.data.ngrams import bits_per_byte, character_rulers, rulers
 from tinygpt.data.packing import batches, pack, split
 from tinygpt.data.stream import Stream, next_tokens
@@ -23,6 +24,7 @@ __all__ = [
     "documentation",
     "download",
     "lessons",
+    "masked",
     "next_tokens",
     "pack",
     "rulers",
