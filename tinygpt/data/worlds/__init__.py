@@ -5,13 +5,16 @@ from tinygpt.data.worlds.induction import repeat_nats, repeat_periods, repeats
 from tinygpt.data.worlds.letters import letter_lesson, letter_pieces
 from tinygpt.data.worlds.lexicon import render
 from tinygpt.data.worlds.numbers import addition, comparison, in_base
+from tinygpt.data.worlds.tongues import TONGUES_WORDS, Translations, tongues_text, translations
 from tinygpt.data.worlds.tracer import Document
 from tinygpt.data.worlds.village import brambleford, brambleford_facts
 from tinygpt.data.worlds.zipf import ALMANAC_VOCAB_SIZE, almanac, almanac_entropy, almanac_nats
 
 __all__ = [
     "ALMANAC_VOCAB_SIZE",
+    "TONGUES_WORDS",
     "Document",
+    "Translations",
     "addition",
     "almanac",
     "almanac_entropy",
@@ -27,4 +30,6 @@ __all__ = [
     "repeat_nats",
     "repeat_periods",
     "repeats",
+    "tongues_text",
+    "translations",
 ]
