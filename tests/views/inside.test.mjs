@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { blend, inkOn, measureCells, shorten } from "../../tinygpt/views/cells.js";
+import { blend, diverging, inkOn, measureCells, shorten } from "../../tinygpt/views/cells.js";
 import { spread } from "../../tinygpt/views/chart.js";
 import { unpack } from "../../tinygpt/views/host.js";
 import { boxesOf, brief, grouped, inNumbers, share } from "../../tinygpt/views/model_map.js";
-import { differing, diverging, gridValues } from "../../tinygpt/views/patching.js";
+import { differing, gridValues } from "../../tinygpt/views/patching.js";
+import { figures, measured, normScale } from "../../tinygpt/views/residual.js";
 import { percentage, rankMarks, readings } from "../../tinygpt/views/logit_lens.js";
 
 const golden = JSON.parse(readFileSync(process.env.GOLDEN));
@@ -81,4 +82,27 @@ test("a tall stack shows its ends and one box for the rest", () => {
   assert.deepEqual(stack(2).map(({ path }) => path), ["encoder.blocks.0", "encoder.blocks.1", "encoder.norm"]);
   for (const count of [12, 13, 80]) assert.equal(stack(count).slice(0, -1).reduce((sum, { times }) => sum + times, 0), count);
   assert.deepEqual(stack(80).map(({ name }) => name).slice(0, 4), ["block 0", "block 1", "blocks 2 to 78", "block 79"]);
+});
+
+test("the residual view reads norms and cosines, and puts their mean first", async () => {
+  const [view, wanted] = [await payload("residual"), golden.residual];
+  measured(view).forEach((model, m) => Object.entries(wanted.models[m]).forEach(([field, rows]) => rows.forEach((values, row) => {
+    const got = model[field][row];
+    assert.equal(got.length, values.length + 1);
+    if (values[0] === null) return assert.ok(got.every(Number.isNaN));
+    alike(got.slice(1), values, 3e-4);
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    assert.ok(Math.abs(got[0] - mean) < 3e-4 * Math.max(...values.map(Math.abs)), `${field} ${row}`);
+  })));
+});
+
+test("scales of norms", () => {
+  assert.deepEqual([0, 0.1234567, -0.5, 26.6491, 5840.79].map(figures), ["0.000", "0.123", "−0.500", "26.65", "5841"]);
+  const linear = normScale([0, 5, 40, NaN], false);
+  assert.deepEqual([0, 20, 40, 80].map(linear.unit), [0, 0.5, 1, 1]);
+  assert.deepEqual(linear.marks.map(([mark]) => mark), [0, 10, 20, 30, 40]);
+  const log = normScale([0.01, 1, 100, Infinity], true);
+  alike([0.001, 0.01, 1, 100].map(log.unit), [0, 0, 0.5, 1], 1e-9);
+  assert.deepEqual(log.marks.map(([, text]) => text), ["0.01", "0.1", "1", "10", "100"]);
+  assert.ok(normScale([1e-8, 1e20], true).marks.length <= 7);
 });

@@ -11,7 +11,18 @@ import pytest
 from views import inside, samples
 
 from tinygpt.tokenizers import BPETokenizer
-from tinygpt.views import View, _host, attention, logit_lens, merges, model_map, patching, switches, tokens
+from tinygpt.views import (
+    View,
+    _host,
+    attention,
+    logit_lens,
+    merges,
+    model_map,
+    patching,
+    residual,
+    switches,
+    tokens,
+)
 
 
 def views() -> list[View]:
@@ -24,6 +35,7 @@ def views() -> list[View]:
         logit_lens(inside.model(), [1, 2, 3], ["a", "b$", "</b>"], rivals=[4]),
         patching({"residual": np.eye(2), "heads": np.eye(3)}, clean=["a$", "</b>"], corrupt=["c", "</b>"]),
         model_map(inside.model()),
+        residual({"a$": inside.model()}, [1, 2, 3], ["a$", "b", "</b>"], answer=4),
     ]
 
 
@@ -37,7 +49,7 @@ def test_nothing_is_imported_before_a_view_is_made() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["attention", "logit_lens", "merges", "model_map", "patching", "switches", "tokens"]
+    "name", ["attention", "logit_lens", "merges", "model_map", "patching", "residual", "switches", "tokens"]
 )
 def test_a_module_stands_alone(name: str) -> None:
     source = _host.module(name)

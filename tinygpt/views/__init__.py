@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tinygpt.views._merges import Merges, merges
     from tinygpt.views._model_map import ModelMap, model_map
     from tinygpt.views._patching import Patching, patching
+    from tinygpt.views._residual import Residual, residual
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
 
@@ -26,6 +27,8 @@ _HOMES = {
     "model_map": "_model_map",
     "Patching": "_patching",
     "patching": "_patching",
+    "Residual": "_residual",
+    "residual": "_residual",
     "Switches": "_switches",
     "switches": "_switches",
     "Tokens": "_tokens",
@@ -38,6 +41,7 @@ __all__ = [
     "Merges",
     "ModelMap",
     "Patching",
+    "Residual",
     "Switches",
     "Tokens",
     "View",
@@ -46,6 +50,7 @@ __all__ = [
     "merges",
     "model_map",
     "patching",
+    "residual",
     "switches",
     "tokens",
 ]

@@ -7,9 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tinygpt.interp import capture
-from tinygpt.models import uncompiled
 from tinygpt.views._host import View
-from tinygpt.views._readings import Readings, namer, one_row, read
+from tinygpt.views._readings import Readings, namer, one_row, one_stack, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +78,7 @@ def logit_lens(
     length = ids.shape[1]
     if not -length <= at < length:
         raise ValueError(f"at must be a position from 0 to {length - 1}; got {at}.")
-    model, name = uncompiled(model), namer(vocabulary)
+    model, name = one_stack(model), namer(vocabulary)
     right, why = _right(model, ids[0], at % length, answer)
     followed = list(dict.fromkeys([*([answer] if isinstance(answer, int) else []), *rivals]))
     _check([*right.tolist(), *followed], model.config.vocab_size)

@@ -45,6 +45,18 @@ class Readings:
         return planes(self.ranks, 4) + halves(np.concatenate([f.ravel() for f in fractions])) + planes(top, 2)
 
 
+def one_stack(model: Any) -> Any:
+    """The model that ran, not compiled, which must have one stack of blocks."""
+    from tinygpt.models import uncompiled
+
+    model = uncompiled(model)
+    if not hasattr(model, "blocks"):
+        raise ValueError(
+            f"this view shows models with one stack of blocks, GPT or Encoder; got {type(model).__name__}."
+        )
+    return model
+
+
 def one_row(tokens: Any, batch: int, pieces: Sequence[str]) -> Tensor:
     """One row of ids, 1 × T, of a batch or of a bare sequence."""
     import torch

@@ -25,6 +25,13 @@ export function blend(stops, x) {
   return stops[low].map((channel, c) => Math.round(channel + (stops[low + 1][c] - channel) * (at - low)));
 }
 
+const parse = (stops) => stops.split(" ").map((stop) => [0, 2, 4].map((c) => parseInt(stop.slice(c, c + 2), 16)));
+const DIVERGING = parse("08306b 4292c6 f3f3f3 f08a3c 8c2d04");
+const DIVERGING_DARK = parse("a6d4ff 2b7bba 22272d c2560c ffc08a");
+
+// The colour of a value: 0 is the middle of the scale, ±limit its ends.
+export const diverging = (value, limit, dark) => blend(dark ? DIVERGING_DARK : DIVERGING, 0.5 + value / limit / 2);
+
 // How wide and tall cells are, and where the first begins, in CSS pixels.
 export function measureCells({ rows, columns }, room, big, most = big ? 130 : 84) {
   const text = big ? 18 : 12;

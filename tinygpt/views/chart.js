@@ -62,7 +62,7 @@ function drawLine(pen, ink, { name, values, colour, dash = [], thick }, { toX, t
   pen.stroke();
   pen.setLineDash([]);
   pen.beginPath();
-  pen.arc(toX(at), toY(values[at]), text * 0.38, 0, 7);
+  if (at < values.length) pen.arc(toX(at), toY(values[at]), text * 0.38, 0, 7);
   pen.fill();
   pen.fillStyle = ink.ink;
   pen.textAlign = "left";

@@ -1,14 +1,7 @@
 // Patching: what comes back with each single activation of the clean run, layer by position or by head.
-import { CELL_STYLE, blend, cellGrid, colourBar, fitted } from "./cells.js";
+import { CELL_STYLE, cellGrid, colourBar, diverging, fitted } from "./cells.js";
 import { CHOICE_STYLE, choice } from "./choice.js";
 import { element, followTheme, format, live, shell, toggle } from "./host.js";
-
-const parse = (stops) => stops.split(" ").map((stop) => [0, 2, 4].map((c) => parseInt(stop.slice(c, c + 2), 16)));
-const DIVERGING = parse("08306b 4292c6 f3f3f3 f08a3c 8c2d04");
-const DIVERGING_DARK = parse("a6d4ff 2b7bba 22272d c2560c ffc08a");
-
-// The colour of a value: 0 is the middle of the scale, ±limit its ends.
-export const diverging = (value, limit, dark) => blend(dark ? DIVERGING_DARK : DIVERGING, 0.5 + value / limit / 2);
 
 // Each grid's values, row after row.
 export function gridValues({ grids, data }) {
