@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from views import inside
 from views.pages import Page
 
 from tinygpt.interp import capture
-from tinygpt.models import Encoder, GPTConfig
+from tinygpt.models import Encoder, EncoderDecoder, GPTConfig
 from tinygpt.views import _readings, logit_lens
 
 browser_test = pytest.mark.browser
@@ -63,6 +64,20 @@ def test_the_right_token_is_the_next_then_the_answer_else_the_models_own() -> No
     given = lens(answer=5, at=1)._given
     assert (given.right, given.why) == ([7, 5, 9, 2, own], ["next", "given", "next", "next", "own"])
     assert lens(answer=[5, 4, 3, 2, 1], rivals=[4, 4])._given.followed == [4]
+
+
+def test_ids_may_be_numbers_of_any_kind() -> None:
+    plain = lens(answer=5, rivals=[4]).html()
+    assert lens(answer=torch.tensor(5), rivals=torch.tensor([4])).html() == plain
+    assert lens(answer=np.int64(5), rivals=np.array([4])).html() == plain
+    each = lens(answer=[5, 4, 3, 2, 1]).html()
+    assert lens(answer=torch.tensor([5, 4, 3, 2, 1])).html() == each
+
+
+def test_models_with_two_stacks_are_refused() -> None:
+    model = EncoderDecoder(GPTConfig(vocab_size=11, n_layers=1))
+    with pytest.raises(ValueError, match="GPT or Encoder; got EncoderDecoder"):
+        logit_lens(model, IDS, PIECES)
 
 
 def test_an_encoders_right_tokens_are_the_ones_given() -> None:

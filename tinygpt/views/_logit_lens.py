@@ -28,7 +28,7 @@ def logit_lens(
     tokens: Int[Tensor, "B T"] | Int[Tensor, " T"] | Sequence[int],
     pieces: Sequence[str],
     *,
-    answer: int | Sequence[int] | None = None,
+    answer: int | Sequence[int] | Int[Tensor, "*T"] | None = None,
     rivals: Sequence[int] = (),
     vocabulary: Vocabulary | None = None,
     at: int = -1,
@@ -78,9 +78,9 @@ def logit_lens(
     length = ids.shape[1]
     if not -length <= at < length:
         raise ValueError(f"at must be a position from 0 to {length - 1}; got {at}.")
-    model, name = one_stack(model), namer(vocabulary)
+    model, name, answer = one_stack(model), namer(vocabulary), _ids(answer)
     right, why = _right(model, ids[0], at % length, answer)
-    followed = list(dict.fromkeys([*([answer] if isinstance(answer, int) else []), *rivals]))
+    followed = list(dict.fromkeys([*([answer] if isinstance(answer, int) else []), *map(int, rivals)]))
     _check([*right.tolist(), *followed], model.config.vocab_size)
     with capture(model, "embedded", "blocks.*.residual") as seen:
         model(ids.to(model.device))
@@ -179,8 +179,16 @@ class LogitLens(View):
         return figure(self._readings.ranks[0], first, self._rows, given.pieces, at, [right, *others])
 
 
+def _ids(answer: Any) -> int | list[int] | None:
+    """One id or several, whatever kind of number they came as."""
+    if answer is None:
+        return None
+    several = getattr(answer, "ndim", 1) and hasattr(answer, "__len__")
+    return [int(one) for one in answer] if several else int(answer)
+
+
 def _right(
-    model: GPT | Encoder, ids: Tensor, at: int, answer: int | Sequence[int] | None
+    model: GPT | Encoder, ids: Tensor, at: int, answer: int | list[int] | None
 ) -> tuple[Tensor, list[str]]:
     """The right token of every position, −1 where it is the model's own choice, and why it is right."""
     import torch

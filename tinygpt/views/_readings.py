@@ -42,7 +42,7 @@ class Readings:
         """Ranks in `planes`, what is a fraction as halves, then the top tokens by their number in a table."""
         fractions = [self.odds, self.entropy, self.divergence, self.top_odds.transpose(2, 0, 1)]
         top = np.vectorize(number.__getitem__, otypes=[int])(self.top.transpose(2, 0, 1))
-        return planes(self.ranks, 4) + halves(np.concatenate([f.ravel() for f in fractions])) + planes(top, 2)
+        return planes(self.ranks, 4) + halves(np.concatenate([f.ravel() for f in fractions])) + planes(top, 3)
 
 
 def one_stack(model: Any) -> Any:

@@ -72,8 +72,8 @@ def residual(
     smallest = min(one.config.vocab_size for one in stacks.values())
     if answer is not None and not 0 <= answer < smallest:
         raise ValueError(f"answer must be an id from 0 to {smallest - 1}; got {answer}.")
-    ids = one_row(tokens, batch, pieces)
-    return Residual([watch(name, one, ids, answer) for name, one in stacks.items()], list(pieces), statistic)
+    ids, wanted = one_row(tokens, batch, pieces), None if answer is None else int(answer)
+    return Residual([watch(name, one, ids, wanted) for name, one in stacks.items()], list(pieces), statistic)
 
 
 class Residual(View):

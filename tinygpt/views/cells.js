@@ -3,6 +3,7 @@ import { ARROWS, clamp, element, inks, lettering, sized } from "./host.js";
 
 export const CELL_STYLE = `
 .scroll{overflow-x:auto;max-width:100%;padding:3px}
+.ends{display:flex;flex-wrap:wrap;gap:.4em .9em;align-items:center;margin-left:auto}
 .say{min-height:3em;margin:.3em 0;font-weight:500;overflow-wrap:anywhere}
 `;
 

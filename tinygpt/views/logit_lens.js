@@ -24,7 +24,7 @@ export function readings({ rows, tokens, followed, top, data }) {
     entropy: fraction(lines),
     kl: fraction(lines + 1),
     topOdds: list(top, (i) => fraction(lines + 2 + i)),
-    top: list(top, (i) => wholes(data.subarray(to), 2, i * cells, cells)),
+    top: list(top, (i) => wholes(data.subarray(to), 3, i * cells, cells)),
   };
 }
 
@@ -94,7 +94,7 @@ export function mount(host, view, link, kept = {}) {
   const bigButton = toggle("Large text", (on) => { big = on; host.toggleAttribute("data-big", on); layout(); });
   const bar = element("div", { class: "bar" }, element("h2", {}, "Logit lens"),
     choice("What the cells show", KINDS, kind, (key) => { kind = key; layout(); }),
-    element("span", { class: "push" }), legend, tableButton, bigButton);
+    element("span", { class: "ends" }, legend, tableButton, bigButton));
   const grid = cellGrid(host, "Depth down, position across. Arrow keys move, Escape goes back.", {
     peek: (found) => { peek = found; draw(); },
     lock: (found) => set(found),

@@ -43,7 +43,7 @@ export function mount(host, view, link, kept = {}) {
   const bigButton = toggle("Large text", (on) => { big = on; host.toggleAttribute("data-big", on); layout(); });
   const names = Object.fromEntries(grids.map(({ name }, i) => [i, name || "grid"]));
   const points = choice("Where the clean activation is put", names, String(shown), (key) => open(Number(key)));
-  const bar = element("div", { class: "bar" }, element("h2", {}, view.title), points, element("span", { class: "push" }), legend, tableButton, bigButton);
+  const bar = element("div", { class: "bar" }, element("h2", {}, view.title), points, element("span", { class: "ends" }, legend, tableButton, bigButton));
   const pairs = (prompts[0] ?? []).map((_, i) => element("div", marked.has(i) ? { class: "differ" } : {}, ...prompts.map((prompt) => element("span", {}, prompt[i]))));
   const who = element("div", { class: "who" }, ...prompts.map((_, i) => element("span", {}, ["clean", "corrupted"][i])));
   const strip = element("div", { class: "prompts" }, ...(pairs.length ? [who, ...pairs] : []));

@@ -94,7 +94,7 @@ export function mount(host, view, link, kept = {}) {
   const kinds = Object.fromEntries(Object.entries(KINDS_OF_STREAM).filter(([field]) => answered || field !== "towards"));
   const bar = element("div", { class: "bar" }, element("h2", {}, "Residual stream"),
     choice("What is shown", kinds, kind, (key) => { kind = key; layout(); }), logButton,
-    element("span", { class: "push" }), legend, tableButton, bigButton);
+    element("span", { class: "ends" }, legend, tableButton, bigButton));
   const panels = models.map(({ name }, m) => {
     const grid = cellGrid(host, `${name ? name + ": p" : "P"}arts down, positions across. Arrow keys move, Escape goes back.`, {
       peek: (found) => { if (found) current = m; peek = found; draw(); },
