@@ -46,6 +46,8 @@ test("cells fit the room, and many stay large enough to hit", () => {
   assert.ok(some.left + 12 * some.across <= 800 && some.across > 40 && some.flat);
   const many = measureCells({ rows: names(97), columns: names(200) }, 800, false);
   assert.ok(many.across >= 8 && many.down >= 5 && !many.flat && many.every > 1 && many.each > 1);
+  const words = measureCells({ rows: names(5), columns: names(200), letters: 5 }, 800, false);
+  assert.ok(words.across >= 5 * 12 * 0.61);
 });
 
 test("labels keep apart within their bounds", () => {

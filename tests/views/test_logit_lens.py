@@ -180,6 +180,19 @@ def test_the_cells_can_show_another_number_and_the_table_holds_all(show: Callabl
 
 
 @browser_test
+def test_words_stay_readable_and_the_grid_scrolls_to_what_is_locked(show: Callable[..., Page]) -> None:
+    model = inside.model(context=64)
+    view = logit_lens(model, [i % 11 for i in range(64)], ["word"] * 64, statistic="top")
+    page = show(view, viewport={"width": 700, "height": 700})
+    grid = page.page.get_by_label("Depth down")
+    assert float(grid.get_attribute("data-across")) >= 40
+    seen = lambda: grid.evaluate("node => node.parentNode.scrollLeft")  # noqa: E731
+    assert seen() > 1500, "it opens on the last position"
+    page.press(grid, "Home")
+    assert seen() == 0
+
+
+@browser_test
 def test_budgets(show: Callable[..., Page]) -> None:
     model = inside.model(vocab_size=1000, n_layers=12, context=64)
     view = logit_lens(model, range(64), [f"w{i}" for i in range(64)], rivals=[1, 2, 3])

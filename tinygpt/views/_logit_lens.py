@@ -28,7 +28,7 @@ def logit_lens(
     tokens: Int[Tensor, "B T"] | Int[Tensor, " T"] | Sequence[int],
     pieces: Sequence[str],
     *,
-    answer: int | Sequence[int] | Int[Tensor, "*T"] | None = None,
+    answer: int | Sequence[int] | None = None,
     rivals: Sequence[int] = (),
     vocabulary: Vocabulary | None = None,
     at: int = -1,

@@ -34,11 +34,13 @@ const DIVERGING_DARK = parse("a6d4ff 2b7bba 22272d c2560c ffc08a");
 export const diverging = (value, limit, dark) => blend(dark ? DIVERGING_DARK : DIVERGING, 0.5 + value / limit / 2);
 
 // How wide and tall cells are, and where the first begins, in CSS pixels.
-export function measureCells({ rows, columns }, room, big, most = big ? 130 : 84) {
+// `letters` is how many of them a cell must hold at least: a grid that then is too wide scrolls.
+export function measureCells({ rows, columns, letters = 0 }, room, big, most = big ? 130 : 84) {
   const text = big ? 18 : 12;
   const longest = (names, limit) => names.reduce((best, name) => Math.max(best, Math.min(Array.from(name).length, limit)), 1) * text * LETTER;
   const left = Math.round(longest(rows, 16)) + 10;
-  const across = clamp(Math.floor((room - left - 4) / columns.length), big ? 12 : 8, most);
+  const least = letters ? Math.ceil(letters * text * LETTER) + 6 : big ? 12 : 8;
+  const across = clamp(Math.floor((room - left - 4) / columns.length), least, most);
   const flat = longest(columns, 12) + 6 <= across;
   const top = Math.round(flat ? text * 1.7 : longest(columns, 12) + 10);
   const down = clamp(Math.floor((big ? 800 : 520) / rows.length), 5, Math.round(text * 1.9));
@@ -55,7 +57,8 @@ export function cellGrid(host, label, { peek, lock }) {
   let ink;
   let locked = [0, 0];
 
-  // `content`: rows, columns (names), marked (columns to point out), paint(row, column) -> { colour, text, cut }.
+  // `content`: rows and columns (names), marked (columns to point out), letters (that a cell must hold at least),
+  // paint(row, column) -> { colour, text, cut }, where `cut` lets a long text lose its end.
   function show(given, room, big, most) {
     content = given;
     size = measureCells(content, room, big, most);
@@ -70,6 +73,12 @@ export function cellGrid(host, label, { peek, lock }) {
     content.rows.forEach((_, row) => row % size.each === 0 && nameRow(pen, row, ink.soft));
     content.columns.forEach((_, column) => column % size.every === 0 && nameColumn(pen, column, ink.soft));
     sized(canvas, ...edge);
+    reveal(locked[1]);
+  }
+
+  function reveal(column) {
+    const { left, across } = size;
+    node.scrollLeft = clamp(node.scrollLeft, left + (column + 1) * across - node.clientWidth + 8, column * across);
   }
 
   function paintCells(pen) {
@@ -82,7 +91,8 @@ export function cellGrid(host, label, { peek, lock }) {
       pen.fillRect(left + column * across, top + row * down, across - gap, down - gap);
       if (down < text * 1.2 || !words) return;
       const fits = Math.floor((across - 5) / (text * LETTER));
-      if (fits < (cut ? 3 : Array.from(words).length)) return;
+      const long = Array.from(words).length;
+      if (fits < (cut ? Math.min(3, long) : long)) return;
       lettering(pen, `${text}px ${MONO}`);
       pen.fillStyle = colour ? inkOn(colour) : ink.soft;
       pen.fillText(shorten(words, fits), left + (column + 0.5) * across, top + (row + 0.5) * down + text * 0.34);
@@ -146,9 +156,7 @@ export function cellGrid(host, label, { peek, lock }) {
     locked = found;
     last = "";
     lock(found);
-    const { left, across } = size;
-    const [from, to] = [found[1] * across, left + (found[1] + 1) * across];
-    node.scrollLeft = clamp(node.scrollLeft, to - node.clientWidth + 8, from);
+    reveal(found[1]);
   };
   canvas.onpointermove = (event) => tell(spot(event));
   canvas.onpointerleave = () => tell(null);

@@ -122,7 +122,8 @@ export function mount(host, view, link, kept = {}) {
       const cell = row * T + column;
       return { colour: shade(unit(values[cell])), text: words(values[cell], cell), cut };
     };
-    grid.show({ rows, columns: tokens, paint }, host.clientWidth - 16, big);
+    grid.at(lock);
+    grid.show({ rows, columns: tokens, paint, letters: cut ? 5 : 0 }, host.clientWidth - 16, big);
     colourBar(legend, host, { colourAt: shade, marks, title, big });
     draw();
   }

@@ -63,6 +63,7 @@ export function mount(host, view, link, kept = {}) {
       const value = valueAt([row, column]);
       return Number.isFinite(value) ? { colour: diverging(value, limit, dark), text: format(value, 2) } : { text: "–" };
     };
+    grid.at(lock);
     grid.show({ rows, columns, marked: positions ? marked : null, paint }, host.clientWidth - 16, big);
     const marks = [-1, 0, 1].map((end) => [(end + 1) / 2, format(end * limit, limit < 0.1 ? 3 : 2)]);
     colourBar(legend, host, { colourAt: (x) => diverging((2 * x - 1) * limit, limit, dark), marks, title: measures, big });
