@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_models import SHAPE, VARIANTS, scrambled, tokens
 
-from tinygpt.interp import attribute, capture, cut_edges, edit, logit_lens, patch, ranks
+from tinygpt.interp import attribute, capture, cut_edges, edit, lead, logit_lens, patch, ranks
 from tinygpt.models import GPT, GPTConfig
 
 PRE_NORM = [config for config in VARIANTS if config.norm_first]
@@ -45,11 +45,11 @@ def test_the_parts_add_up_to_the_logit_and_to_the_lead(config, position: int) ->
     answers, rivals = torch.tensor([3, 4]), torch.tensor([7, 1])
     logits = model(ids)[:, position]
     logit = logits.gather(1, answers[:, None])[:, 0]
-    lead = logit - logits.gather(1, rivals[:, None])[:, 0]
+    ahead = lead(answers, rivals, position)(model(ids))
     parts = attribute(model, ids, answers, position=position)
     torch.testing.assert_close(sum(parts.values()), logit, atol=1e-4, rtol=1e-4)
     led = attribute(model, ids, answers, rivals, position)
-    torch.testing.assert_close(sum(led.values()), lead, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(sum(led.values()), ahead, atol=1e-4, rtol=1e-4)
 
 
 def test_a_heads_part_is_what_is_lost_when_only_its_direct_path_is_cut() -> None:
@@ -73,8 +73,20 @@ def test_post_norm_models_have_no_such_sum() -> None:
         attribute(model, tokens(model.config), torch.tensor([3, 4]))
 
 
-def lead(logits: torch.Tensor) -> torch.Tensor:
-    return logits[:, -1, 3] - logits[:, -1, 4]
+LEAD = lead(torch.tensor([3, 5]), torch.tensor([4, 2]))
+
+
+def test_a_lead_is_each_row_s_answer_over_its_rival_in_every_block() -> None:
+    logits = torch.randn(6, 3, 8, generator=torch.Generator().manual_seed(0))
+    wanted = [
+        row[-1, 3] - row[-1, 4] if i % 2 == 0 else row[-1, 5] - row[-1, 2] for i, row in enumerate(logits)
+    ]
+    torch.testing.assert_close(LEAD(logits), torch.stack(wanted))
+    first = lead(torch.tensor([3]), torch.tensor([4]), position=0)
+    torch.testing.assert_close(first(logits), logits[:, 0, 3] - logits[:, 0, 4])
+    for rows in (logits[:5], logits[:0]):
+        with pytest.raises(ValueError, match=r"blocks of 2, one per answer"):
+            LEAD(rows)
 
 
 def test_patching_one_position_is_editing_that_position() -> None:
@@ -82,11 +94,11 @@ def test_patching_one_position_is_editing_that_position() -> None:
     model, clean = scrambled(config), tokens(config)
     corrupt = clean.clone()
     corrupt[:, 5] = (corrupt[:, 5] + 1) % config.vocab_size
-    got = patch(model, clean, corrupt, lead)
+    got = patch(model, clean, corrupt, LEAD)
     assert got.shape == (2, 12)
     with capture(model, "blocks.0.residual") as seen:
-        right = lead(model(clean)).mean()
-    wrong = lead(model(corrupt)).mean()
+        right = LEAD(model(clean)).mean()
+    wrong = LEAD(model(corrupt)).mean()
 
     def put(activation: torch.Tensor) -> torch.Tensor:
         activation = activation.clone()
@@ -94,7 +106,7 @@ def test_patching_one_position_is_editing_that_position() -> None:
         return activation
 
     with edit(model, {"blocks.0.residual": put}):
-        patched = lead(model(corrupt)).mean()
+        patched = LEAD(model(corrupt)).mean()
     torch.testing.assert_close(got[0, 7], (patched - wrong) / (right - wrong), atol=1e-4, rtol=1e-4)
 
 
@@ -103,10 +115,10 @@ def test_what_comes_before_the_difference_carries_nothing_and_the_last_position_
     model, clean = scrambled(config), tokens(config)
     corrupt = clean.clone()
     corrupt[:, 5] = (corrupt[:, 5] + 1) % config.vocab_size
-    got = patch(model, clean, corrupt, lead)
+    got = patch(model, clean, corrupt, LEAD)
     torch.testing.assert_close(got[:, :5], torch.zeros(2, 5), atol=1e-5, rtol=0.0)
     torch.testing.assert_close(got[-1], torch.eye(12)[-1], atol=1e-5, rtol=0.0)
-    embedded = patch(model, clean, corrupt, lead, "embedded")
+    embedded = patch(model, clean, corrupt, LEAD, "embedded")
     torch.testing.assert_close(embedded[0], torch.eye(12)[5], atol=1e-5, rtol=0.0)
 
 
@@ -114,28 +126,28 @@ def test_patching_heads_gives_one_column_each() -> None:
     config = GPTConfig(**SHAPE)
     model, clean = scrambled(config), tokens(config)
     corrupt = clean.flip(1)
-    got = patch(model, clean, corrupt, lead, "blocks.*.attn.heads")
+    got = patch(model, clean, corrupt, LEAD, "blocks.*.attn.heads")
     assert got.shape == (2, 4)
     with capture(model, "blocks.1.attn.heads") as seen:
-        right = lead(model(clean)).mean()
-    wrong = lead(model(corrupt)).mean()
+        right = LEAD(model(clean)).mean()
+    wrong = LEAD(model(corrupt)).mean()
 
     def put(heads: torch.Tensor) -> torch.Tensor:
         return torch.cat([heads[:, :2], seen["blocks.1.attn.heads"][:, 2:3], heads[:, 3:]], dim=1)
 
     with edit(model, {"blocks.1.attn.heads": put}):
-        patched = lead(model(corrupt)).mean()
+        patched = LEAD(model(corrupt)).mean()
     torch.testing.assert_close(got[1, 2], (patched - wrong) / (right - wrong), atol=1e-4, rtol=1e-4)
 
 
 def test_prompts_must_match_and_differ() -> None:
     model, ids = scrambled(GPTConfig(**SHAPE)), tokens(GPTConfig(**SHAPE))
     with pytest.raises(ValueError, match=r"match token by token; got \(2, 12\), \(2, 11\)"):
-        patch(model, ids, ids[:, 1:], lead)
+        patch(model, ids, ids[:, 1:], LEAD)
     with pytest.raises(ValueError, match="nothing to trace"):
-        patch(model, ids, ids, lead)
+        patch(model, ids, ids, LEAD)
     with pytest.raises(KeyError, match=r"no tap matches 'blocks\.9"):
-        patch(model, ids, ids.flip(1), lead, "blocks.9.residual")
+        patch(model, ids, ids.flip(1), LEAD, "blocks.9.residual")
 
 
 def test_cut_edges_are_gone_and_the_rest_shares_their_weight() -> None:

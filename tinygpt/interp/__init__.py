@@ -11,7 +11,7 @@ from tinygpt.interp.heads import (
 )
 from tinygpt.interp.hooks import Edit, capture, edit, mean_head, zero_head
 from tinygpt.interp.lens import logit_lens, ranks
-from tinygpt.interp.patching import cut_edges, patch
+from tinygpt.interp.patching import cut_edges, lead, patch
 
 __all__ = [
     "Edit",
@@ -22,6 +22,7 @@ __all__ = [
     "duplicate_scores",
     "edit",
     "induction_scores",
+    "lead",
     "logit_lens",
     "mean_head",
     "patch",

@@ -50,7 +50,8 @@ def patch(
         >>> from tinygpt.models import GPT, GPTConfig
         >>> model = GPT(GPTConfig(vocab_size=8, n_layers=2), seed=0)
         >>> one, other = torch.tensor([[1, 2, 3]]), torch.tensor([[1, 4, 3]])
-        >>> patch(model, one, other, lambda logits: logits[:, -1, 5]).round(decimals=3)[-1].abs()
+        >>> metric = lead(torch.tensor([5]), torch.tensor([6]))
+        >>> patch(model, one, other, metric).round(decimals=3)[-1].abs()
         tensor([0., 0., 1.])
 
     Source: Meng et al. 2022, "Locating and Editing Factual Associations in GPT", section 2.1, where it is
@@ -68,6 +69,36 @@ def patch(
         raise ValueError("the metric does not tell clean from corrupt prompts: there is nothing to trace.")
     rows = [_one_at_a_time(model, corrupt, name, seen[name], metric) for name in names]
     return (torch.stack(rows) - wrong.mean()) / span
+
+
+def lead(answers: Int[Tensor, " B"], rivals: Int[Tensor, " B"], position: int = -1) -> Metric:
+    """Returns a metric for `patch`: by how much each answer's logit leads over its rival's.
+
+    Args:
+        answers: what the clean prompts are to be answered with.
+        rivals: what the corrupt ones are.
+        position: after which token the answer comes.
+
+    Raises:
+        ValueError: when it is used and the rows are not one or more blocks of B.
+
+    Example:
+        >>> metric = lead(torch.tensor([2]), torch.tensor([0]))
+        >>> metric(torch.tensor([[[1.0, 0.0, 4.0]], [[5.0, 0.0, 4.0]]]))  # B = 1, two blocks
+        tensor([ 3., -1.])
+    """
+
+    def metric(logits: Tensor) -> Tensor:
+        blocks, rest = divmod(len(logits), len(answers))
+        if rest or not blocks:
+            raise ValueError(
+                f"rows must come in blocks of {len(answers)}, one per answer; got {len(logits)}."
+            )
+        pairs = torch.stack([answers, rivals], dim=1).repeat(blocks, 1).to(logits.device)
+        both = logits[:, position].gather(1, pairs)
+        return both[:, 0] - both[:, 1]
+
+    return metric
 
 
 def _one_at_a_time(model: nn.Module, corrupt: Tensor, name: str, source: Tensor, metric: Metric) -> Tensor:
