@@ -29,6 +29,7 @@ PACKAGES = (
     "tokenizers",
     "tiktoken",
     "rustbpe",
+    "transformer-lens",
 )
 
 
