@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from tinygpt.data.worlds import TONGUES_WORDS, tongues_text, translations
-from tinygpt.data.worlds.tongues import ENGLISH, FOREIGN
+from tinygpt.data.worlds.tongues import BLANK, ENGLISH, FOREIGN
 
 BATCH = translations(batch_size=400, seed=1)[2]
 FOREIGN_OF = {e: f for kind in ENGLISH for e, f in zip(ENGLISH[kind], FOREIGN[kind], strict=True)}
@@ -22,7 +23,7 @@ def by_rule(english: list[str]) -> list[str]:
 
 
 def test_words_are_all_different() -> None:
-    assert len(set(TONGUES_WORDS)) == len(TONGUES_WORDS) == 3 + 2 * len(FOREIGN_OF)
+    assert len(set(TONGUES_WORDS)) == len(TONGUES_WORDS) == 4 + 2 * len(FOREIGN_OF)
 
 
 def test_every_pair_follows_the_rule() -> None:
@@ -59,3 +60,27 @@ def test_batches_are_functions_of_their_number() -> None:
     assert not (translations(400, seed=2)[2].source == BATCH.source).all()
     with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
         translations(0)
+
+
+def test_filling_hides_one_word_of_the_same_sentences() -> None:
+    fill = translations(400, seed=1, task="fill")[2]
+    both = torch.cat([BATCH.source, BATCH.inputs], dim=1)
+    hidden = fill.source == BLANK
+    assert (hidden.sum(dim=1) == 1).all()
+    assert (fill.targets == both[hidden][:, None]).all() and (fill.targets > 2).all()
+    assert torch.where(hidden, fill.targets, fill.source).equal(both)
+    assert (fill.padding == (both == 0)).all() and (fill.inputs == 1).all()
+    share = (hidden.nonzero()[:, 1] < 8).float().mean()
+    assert 0.4 < share < 0.6  # either language alike
+
+
+def test_continuing_is_writing_the_same_sentences_from_nothing() -> None:
+    begun = translations(400, seed=1, task="continue")[2]
+    assert begun.source.shape == (400, 1) and (begun.source == 1).all() and not begun.padding.any()
+    assert begun.inputs.equal(BATCH.inputs) and begun.targets.equal(BATCH.targets)
+    assert (begun.alignment == -1).all()
+
+
+def test_there_are_no_other_tasks() -> None:
+    with pytest.raises(ValueError, match="task must be one of translate, fill, continue; got 'tag'"):
+        translations(4, task="tag")

@@ -24,7 +24,16 @@ LEXICON = {
 PAD, START, END = 0, 1, 2
 ENGLISH = {kind: tuple(pairs.split()[::2]) for kind, pairs in LEXICON.items()}
 FOREIGN = {kind: tuple(pairs.split()[1::2]) for kind, pairs in LEXICON.items()}
-TONGUES_WORDS = ("<pad>", "<start>", "<end>", *sum(ENGLISH.values(), ()), *sum(FOREIGN.values(), ()))
+TONGUES_WORDS = (
+    "<pad>",
+    "<start>",
+    "<end>",
+    *sum(ENGLISH.values(), ()),
+    *sum(FOREIGN.values(), ()),
+    "<blank>",
+)
+BLANK = len(TONGUES_WORDS) - 1
+TASKS = ("translate", "fill", "continue")
 ENGLISH_ORDER = ("adjective1", "noun1", "verb", "adjective2", "noun2", "preposition", "adjective3", "noun3")
 FOREIGN_ORDER = ("noun3", "adjective3", "preposition", "noun1", "adjective1", "noun2", "adjective2", "verb")
 SLOTS = len(ENGLISH_ORDER)
@@ -51,7 +60,7 @@ class Translations(NamedTuple):
     alignment: Int64[Tensor, "B T"]
 
 
-def translations(batch_size: int, seed: int = 0) -> Stream[Translations]:
+def translations(batch_size: int, seed: int = 0, task: str = "translate") -> Stream[Translations]:
     """Sentences in a small English and the same in a language that turns the order round.
 
     English says adjective noun verb adjective noun, and where: preposition adjective noun. The other language
@@ -77,9 +86,13 @@ def translations(batch_size: int, seed: int = 0) -> Stream[Translations]:
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+    if task not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}; got {task!r}.")
 
     def make(i: int) -> Translations:
-        return _batch(_draw(np.random.default_rng((seed, i)), batch_size))
+        rng = np.random.default_rng((seed, i))
+        batch = _batch(_draw(rng, batch_size))
+        return _filled(batch, rng) if task == "fill" else _begun(batch) if task == "continue" else batch
 
     return Stream(make)
 
@@ -118,6 +131,25 @@ def _batch(words: dict[str, np.ndarray]) -> Translations:
     alignment = np.pad(_leftwards(place, -1), ((0, 0), (0, 1)), constant_values=-1)
     parts = [torch.from_numpy(part.astype(np.int64)) for part in (source, inputs, targets, alignment)]
     return Translations(*parts[:3], parts[0] == PAD, parts[3])
+
+
+def _filled(batch: Translations, rng: np.random.Generator) -> Translations:
+    """Both sentences as the source, with one word blank; the target is that word."""
+    both = torch.cat([batch.source, batch.inputs], dim=1)
+    chance = torch.from_numpy(rng.random(both.shape)).masked_fill(both <= END, 0)
+    at = chance.argmax(dim=1, keepdim=True)
+    start, place = torch.full_like(at, START), torch.full_like(at, -1)
+    return Translations(both.scatter(1, at, BLANK), start, both.gather(1, at), both == PAD, place)
+
+
+def _begun(batch: Translations) -> Translations:
+    """Nothing to read but a start token, so that there is only a sentence to write."""
+    start = torch.full_like(batch.source[:, :1], START)
+    return batch._replace(
+        source=start,
+        padding=torch.zeros_like(start, dtype=torch.bool),
+        alignment=-torch.ones_like(batch.alignment),
+    )
 
 
 def _leftwards(rows: np.ndarray, empty: int) -> np.ndarray:
