@@ -132,7 +132,7 @@ def _finding(seen: Seen, exercise: Exercise) -> str:
     if wrong_form:
         return wrong_form
     if not exercise.arguments:
-        return f"{seen.got!r} is not the answer."  # and the answer is not told
+        return f"{seen.got!r} is not it: the answer is one word of the list, exactly as it stands there."
     return f"{difference(seen.got, seen.expected, exercise.tolerance)} {seen.case.advice}".strip()
 
 

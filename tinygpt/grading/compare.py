@@ -88,7 +88,10 @@ def form(got: Any, expected: Any, letters: str) -> str:
 
 def _plain_form(got: Any, expected: Any, letters: str) -> str:
     if got is None:
-        return f"Wanted {letters}, got None. The last line of a function should be `return` and the result."
+        return (
+            f"Wanted {letters}, got None, which is what a function gives that meets no `return`. Is its last "
+            "line `return` and the result? Did a loop end without finding anything?"
+        )
     if isinstance(expected, tuple) and isinstance(got, tuple) and len(got) != len(expected):
         return f"Wanted {letters}, which are {len(expected)} values; got {len(got)}."
     place, value, kind = _misfit(got, expected)

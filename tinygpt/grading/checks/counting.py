@@ -42,7 +42,8 @@ def counting_attempt(
     p = [1 / vocab_size] * vocab_size
     for n in range(min(len(history), longest) + 1):
         h = history[len(history) - n :] if drop == "first" else history[:n]
-        if (n == 0 and base == "left out") or (0 < n < len(history) and not between):
+        without = base == "left out" or (base == "[-0:]" and len(history) > 0)
+        if (n == 0 and without) or (0 < n < len(history) and not between):
             continue
         places = _places(ids[: len(ids) - until], h, overlap)
         after = [ids[i + n + target] for i in places if 0 <= i + n + target < len(ids)]
@@ -213,9 +214,15 @@ counted = Exercise(
             {"overlap": False},
         ),
         Fault(
+            "whole history for none",
+            "The counts of single tokens are missing, for `history[-0:]` is the whole history, not an empty "
+            "one. `history[len(history) - n :]` is right for every n.",
+            {"base": "[-0:]"},
+        ),
+        Fault(
             "no history forgotten",
             "The counts without any history are missing: between 1 / V and one token of history stand the "
-            "counts of single tokens. Mind that `history[-0:]` is the whole history, not an empty one.",
+            "counts of single tokens.",
             {"base": "left out"},
         ),
         Fault(

@@ -70,6 +70,7 @@ def total_attempt(
     kinds["one too many"] = range(vocab_size - 1)
     totals = []
     for t in range(len(ids)):
+        kinds["the one that came"] = ids[t : t + 1]
         before = {
             "replaced": ids[:t],
             "appended": ids[: t + 1],
@@ -163,6 +164,12 @@ total_probability = Exercise(
             "only tokens that were seen",
             "You try only tokens that stand in `ids`. All V of them could come: `range(vocab_size)`.",
             {"words": "seen"},
+        ),
+        Fault(
+            "only the token that came",
+            "You turn the price of the token that came into a probability, which may be anything below 1. "
+            "Add up all V tokens that could stand there: `ids[:t] + [w]` for each w.",
+            {"words": "the one that came", "ending": "kept"},
         ),
         Fault("averaged", "These are averages over the tokens. Wanted are the sums.", {"averaged": True}),
     ),

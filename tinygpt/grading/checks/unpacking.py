@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from torch import Generator
 
@@ -41,9 +41,11 @@ def unpacking_attempt(
     last: str = "included",
     start: str = "low",
     before: str = "both from the old",
-) -> Answer:
+) -> Answer | None:
     """Search for the part, with a knob for each known way to go wrong."""
     width, total = high - low + both, cumulative[-1]
+    if search == "all":
+        return _first_that_holds(code, low if start == "low" else 0, width, cumulative)
     found = _part(code - (low if start != "0" else 0), width, total, part)
     if search == "left":
         symbol = bisect_left(cumulative, found) - 1
@@ -63,6 +65,13 @@ def unpacking_attempt(
         return symbol, new_low, new_low + part_width - (last == "included")
     new_high = base + _scale(width, cumulative[symbol + 1], total, scaling)
     return symbol, new_low, new_high - (last == "included")
+
+
+def _first_that_holds(code: int, base: int, width: int, cumulative: list[int]) -> Answer | None:
+    """Of all parts the first with the code in it. Where the borders are wrong, there may be none."""
+    borders = [base + width * part // cumulative[-1] for part in cumulative]
+    found = ((s, a, b - 1) for s, (a, b) in enumerate(pairwise(borders)) if a <= code < b)
+    return next(found, None)
 
 
 def _part(offset: int, width: int, total: int, kind: str) -> int:
@@ -143,6 +152,12 @@ unpacked = Exercise(
             {"both": False},
         ),
         Fault(
+            "high not included, all parts tried",
+            "The interval includes both ends, so it is `high - low + 1` numbers wide. You have one too few, "
+            "and sometimes no part holds the code.",
+            {"both": False, "search": "all"},
+        ),
+        Fault(
             "new high one too far",
             "The new `high` is the last number of the part, and you return the first of the next: subtract "
             "1.",
@@ -214,6 +229,12 @@ unpacked = Exercise(
             "low forgotten",
             "`low` is missing: measure the code from `low`, and add `low` to both borders.",
             {"start": "0"},
+        ),
+        Fault(
+            "low forgotten, all parts tried",
+            "`low` is missing: add it to both borders of every part before you look for the code in it. "
+            "Without it most codes are in none.",
+            {"start": "0", "search": "all"},
         ),
         Fault(
             "low not added",
