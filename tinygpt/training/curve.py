@@ -69,7 +69,7 @@ def _frame(title: str) -> str:
     middle = (TOP + bottom) / 2
     return (
         f'<title>{escape(title)}</title><rect width="{W}" height="{H}" fill="white"/>'
-        f'<text x="{LEFT}" y="20" font-size="13" font-weight="600">{escape(title)}</text>'
+        f'<text x="{LEFT}" y="20">{escape(title)}</text>'
         f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#222"/>'
         + _text(right, H - 6, "step", anchor="end")
         + f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">loss (nats)</text>'
