@@ -20,6 +20,7 @@ _LAYERS = (
     "sampling",
     "training",
     "interp",
+    "alignment",
     "views",
     "grading",
     "cli",
