@@ -151,13 +151,16 @@ pre_tokenize = Exercise(
     faults=MISTAKES,
     laws=(
         Law(
+            "an empty piece",
+            "One of your pieces is empty. Some rule may match nothing, or `findall` returned a group in "
+            "parentheses in place of the match: write `(?:...)`.",
+            is_empty_somewhere,
+        ),
+        Law(
             "text lost",
             "Glued together, your pieces are not the text: something is lost, changed or doubled. `findall` "
             "is silent about what no rule takes.",
             loses_text,
-        ),
-        Law(
-            "an empty piece", "One of your pieces is empty: some rule may match nothing.", is_empty_somewhere
         ),
         Law("letters and digits mixed", "A piece holds letters and digits. Those are two rules.", mixes),
     ),

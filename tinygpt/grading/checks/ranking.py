@@ -109,8 +109,18 @@ def _once_each(ids: Word, ranks: Ranks, first: int) -> Word:
     return ids
 
 
+def _by_first_id(ids: Word, ranks: Ranks, first: int) -> Word:
+    """The right pair, looked up by its first id alone, which may stand elsewhere before."""
+    while found := [pair for pair in pairwise(ids) if pair in ranks]:
+        pair = min(found, key=ranks.__getitem__)
+        i = ids.index(pair[0])
+        ids = [*ids[:i], first + ranks[pair], *ids[i + 2 :]]
+    return ids
+
+
 WHOLE = {
     "once each": _once_each,
+    "first id": _by_first_id,
     "frequent": _frequent,
     "dictionary": _in_order,
     "sweep": _one_sweep,
@@ -200,6 +210,12 @@ encode_with_ranks = Exercise(
             "Each merge is made in one place only. Join a pair wherever it comes before you go on to higher "
             "ranks.",
             {"choose": "once each"},
+        ),
+        Fault(
+            "place of the first id",
+            "The right pair in the wrong place: `ids.index(pair[0])` finds its first id, whatever follows. "
+            "Look for the pair: `list(pairwise(ids)).index(pair)`.",
+            {"choose": "first id"},
         ),
         Fault(
             "highest rank first",

@@ -250,6 +250,12 @@ shrink = Exercise(
             "Your answer does not fail.",
             lambda call, args, got: got != "" and not args[0](got),
         ),
+        Law(
+            "not the shortest",
+            "Your answer fails, but so does a piece elsewhere that is shorter, or as short and earlier. "
+            "Cutting from the ends gets stuck: try all pieces, by length.",
+            lambda call, args, got: len(got) > len(shrink_oracle(*args)) > 0,
+        ),
     ),
     cases=(
         Case("one character that fails", _scattered("holds", "_"), times=3),
