@@ -8,7 +8,7 @@ from tinygpt.data.lessons import answer_batch, lessons
 from tinygpt.data.masking import masked
 from tinygpt.data.ngrams import bits_per_byte, character_rulers, rulers
 from tinygpt.data.packing import batches, pack, split
-from tinygpt.data.stream import Stream, next_tokens
+from tinygpt.data.stream import Stream, drawn, next_tokens
 from tinygpt.data.web import cached_path, download, tiny_shakespeare
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "character_rulers",
     "documentation",
     "download",
+    "drawn",
     "lessons",
     "masked",
     "next_tokens",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from tinygpt.data.stream import Stream
+from tinygpt.data.stream import Stream, drawn
 
 if TYPE_CHECKING:
     from tinygpt.data.stream import Batch
@@ -73,11 +74,4 @@ def lessons(
         >>> stream[0][1].tolist()
         [[2], [2]]
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
-
-    def make(i: int) -> Batch:
-        rng = random.Random(seed << 64 | i)
-        return answer_batch(tok, [draw(rng) for _ in range(batch_size)])
-
-    return Stream(make)
+    return drawn(draw, partial(answer_batch, tok), batch_size, seed)

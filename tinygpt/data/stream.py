@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     Batch = tuple[Int64[Tensor, "B T"], Int64[Tensor, "B T"]]
 
 T = TypeVar("T")
+Example = TypeVar("Example")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,37 @@ class Stream(Generic[T]):
     def skip(self, n: int) -> Stream[T]:
         """The same stream without its first n batches; nothing is computed."""
         return Stream(self.make, self.start + n)
+
+
+def drawn(
+    draw: Callable[[random.Random], Example],
+    collate: Callable[[list[Example]], T],
+    batch_size: int,
+    seed: int = 0,
+) -> Stream[T]:
+    """An endless stream of batches of freshly drawn examples.
+
+    Args:
+        draw: Makes one example from the generator it is given.
+        collate: Makes a batch of them.
+        batch_size: Examples per batch.
+        seed: Chooses the examples; batch i is a function of (seed, i).
+
+    Raises:
+        ValueError: batch_size is below 1.
+
+    Example:
+        >>> drawn(lambda rng: rng.choice("ab"), "".join, batch_size=4)[0]
+        'aaba'
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+
+    def make(i: int) -> T:
+        rng = random.Random(seed << 64 | i)
+        return collate([draw(rng) for _ in range(batch_size)])
+
+    return Stream(make)
 
 
 def next_tokens(rows: Int64[Tensor, "B N"]) -> Batch:
