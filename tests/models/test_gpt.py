@@ -65,6 +65,39 @@ def test_cached_equals_uncached(config: GPTConfig) -> None:
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=str)
+def test_rows_that_begin_later_are_read_as_if_alone(config: GPTConfig) -> None:
+    model, ids, first = scrambled(config), tokens(config, batch=3), torch.tensor([0, 5, 2])
+    cache = KVCache(config, batch_size=3, length=12, first=first)
+    logits = torch.cat([model(part, cache) for part in ids.split([7, 1, 3, 1], dim=1)], dim=1)
+    for row, start in enumerate(first):
+        alone = model(ids[row : row + 1, start:])
+        torch.testing.assert_close(logits[row : row + 1, start:], alone, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("watched", ["*.pattern", "*.scores"])
+def test_padding_is_no_trap_while_somebody_watches(watched: str) -> None:
+    config, first = GPTConfig(**SHAPE), torch.tensor([0, 5, 2])
+    model, ids = scrambled(config), tokens(config, batch=3)
+    plain = model(ids, KVCache(config, batch_size=3, length=12, first=first))
+    with capture(model, watched):
+        seen = model(ids, KVCache(config, batch_size=3, length=12, first=first))
+    for row, start in enumerate(first):
+        torch.testing.assert_close(seen[row, start:], plain[row, start:], atol=2e-5, rtol=1e-4)
+
+
+def test_a_cache_goes_on_with_the_rows_that_were_selected() -> None:
+    config = GPTConfig(**SHAPE, position="learned")
+    model, ids, first = scrambled(config), tokens(config, batch=3), torch.tensor([0, 5, 2])
+    cache, rows = KVCache(config, batch_size=3, length=12, first=first), torch.tensor([2, 0, 2, 1])
+    model(ids[:, :8], cache)
+    cache.select(rows)
+    logits = model(ids[rows, 8:], cache)
+    for i, row in enumerate(rows):
+        alone = model(ids[row : row + 1, first[row] :])
+        torch.testing.assert_close(logits[i], alone[0, -4:], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
 def test_watching_changes_nothing_and_rows_sum_to_one(config: GPTConfig) -> None:
     model, ids = scrambled(config), tokens(config)
     plain = model(ids)

@@ -59,9 +59,20 @@ class Geometry:
         if self._bias is None:
             bias = attention_bias(self.n_new, self.n_keys, self.causal, self.slopes, self.device)[None]
             if self.padding is not None:
-                bias = bias.masked_fill(self.padding[:, None, None], -math.inf)
+                hidden = self.padding[:, None, None]
+                if self.causal:
+                    # A query at padding has only padding before it, and the softmax of nothing is NaN, which
+                    # would spread through the next layer's values. It sees itself; nobody else sees it.
+                    hidden = hidden & ~_itself(self.n_new, self.n_keys, self.device)
+                bias = bias.masked_fill(hidden, -math.inf)
             self._bias = bias
         return self._bias
+
+
+def _itself(n_queries: int, n_keys: int, device: torch.device) -> Bool[Tensor, "T S"]:
+    """True where the key is the query's own token; the queries are the last of the keys."""
+    keys = torch.arange(n_keys, device=device)
+    return keys[n_keys - n_queries :, None] == keys
 
 
 def geometry(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, Int
 
     from tinygpt.models.config import GPTConfig
 
@@ -25,6 +25,8 @@ class KVCache:
         length: longest sequence to hold, in tokens.
         device: where the model is.
         dtype: type of the activations.
+        first: for rows of different lengths, which then stand flush right: at which place each begins. What
+            is before it is nothing, whatever token is given there. None when all begin at place 0.
 
     Attributes:
         used: tokens held so far. The model advances it at the end of each forward pass.
@@ -46,12 +48,14 @@ class KVCache:
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        first: Int[Tensor, " B"] | None = None,
     ) -> None:
         shape = (config.n_layers, batch_size, config.kv_heads, length, config.d_head)
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.memory: dict[int, tuple[Tensor, Tensor]] = {}
         self.length = length
+        self.first = first
         self.used = 0
 
     @property
@@ -62,6 +66,19 @@ class KVCache:
         """
         other = sum(part.nbytes for pair in self.memory.values() for part in pair)
         return self.keys.nbytes + self.values.nbytes + other
+
+    def padding(self, n_new: int) -> Bool[Tensor, "B S"] | None:
+        """Returns where no token will be when `n_new` more have come; None when there is one everywhere."""
+        if self.first is None:
+            return None
+        return torch.arange(self.used + n_new, device=self.first.device) < self.first[:, None]
+
+    def select(self, rows: Int[Tensor, " B"]) -> None:
+        """Makes these rows the batch: some, to drop the others, or one many times, to go on from it."""
+        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
+        self.memory = {layer: (k[rows], v[rows]) for layer, (k, v) in self.memory.items()}
+        if self.first is not None:
+            self.first = self.first[rows]
 
     def remember(
         self, layer: int, offer: Callable[[], tuple[Tensor, Tensor]]

@@ -130,12 +130,11 @@ class EncoderDecoder(Transformer):
         Raises:
             ValueError: when the ids are no batches of rows, or positions run past a learned table.
         """
-        start = 0 if cache is None else cache.used
         known = cache is not None and cache.memory
         memory = None if known else self.encode(source, padding)
-        x = self._embed(tokens, start)
+        x, where = self._enter(tokens, cache)
         there = Geometry(source.shape[1], tokens.shape[1], x.device, causal=False, padding=padding)
-        x = through(self.decoder, x, geometry(self.config, start, x), cache, memory, there)
+        x = through(self.decoder, x, where, cache, memory, there)
         if cache is not None:
             cache.used += tokens.shape[1]
         return self.head(x) if unembed else x

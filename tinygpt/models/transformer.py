@@ -59,7 +59,9 @@ class Transformer(nn.Module):
         if config.tied:
             self.head.weight = self.embed.weight
 
-    def _embed(self, tokens: Int[Tensor, "*shape"], start: int = 0) -> Float[Tensor, "B T D"]:
+    def _embed(
+        self, tokens: Int[Tensor, "*shape"], start: int = 0, first: Int[Tensor, " B"] | None = None
+    ) -> Float[Tensor, "B T D"]:
         if tokens.ndim != 2:
             raise ValueError(
                 f"tokens must be B × T, got shape {tuple(tokens.shape)}. For one row: tokens[None]."
@@ -73,7 +75,18 @@ class Transformer(nn.Module):
                 f"learned positions end at context={self.config.context}; {end} tokens came. "
                 'Shorten the input, or train with position="rope" or "alibi", which can go further.'
             )
-        return x + self.position.weight[start:end]
+        if first is None:
+            return x + self.position.weight[start:end]
+        places = torch.arange(start, end, device=x.device) - first[:, None]
+        return x + self.position(places.clamp(min=0))
+
+    def _enter(self, tokens: Int[Tensor, "*shape"], cache: KVCache | None) -> tuple[Tensor, Geometry]:
+        """Returns the embedded tokens, and who may look at whom when they follow those in the cache."""
+        if cache is None:
+            x = self._embed(tokens)
+            return x, geometry(self.config, 0, x)
+        x = self._embed(tokens, cache.used, cache.first)
+        return x, geometry(self.config, cache.used, x, padding=cache.padding(tokens.shape[1]))
 
     @torch.no_grad()
     def _initialise(self, seed: int | None) -> None:
@@ -154,9 +167,8 @@ class GPT(Transformer):
         Raises:
             ValueError: when the tokens are not a batch of rows, or positions run past a learned table.
         """
-        start = 0 if cache is None else cache.used
-        x = self._embed(tokens, start)
-        x = through(self, x, geometry(self.config, start, x), cache)
+        x, where = self._enter(tokens, cache)
+        x = through(self, x, where, cache)
         if cache is not None:
             cache.used += tokens.shape[1]
         return self.head(x) if unembed else x
