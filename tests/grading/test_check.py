@@ -9,9 +9,14 @@ import torch
 from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
+from tinygpt.grading.checks.diagnosis import Patient
 from tinygpt.grading.checks.honesty import PriceList
 from tinygpt.grading.checks.leak import Suspect
+from tinygpt.grading.checks.lens import Reader
+from tinygpt.grading.checks.residual import Part
 from tinygpt.grading.checks.shrinking import Failure
+from tinygpt.grading.checks.tracing import Specimen
+from tinygpt.models import taps
 
 
 def right(q, k):
@@ -262,6 +267,32 @@ def test_a_list_that_is_changed_inside_is_a_changed_input():
     assert result.mistake == "changes its input" and "`words`" in result.diagnosis
 
 
+def weights_changed(model):
+    with torch.no_grad():
+        model.embed.weight.mul_(1.01)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda model: taps(model)["embedded"].watchers.append(lambda x: x),
+        lambda model: model.blocks[0].register_forward_hook(lambda *given: None),
+        weights_changed,
+    ],
+)
+def test_a_model_must_be_left_as_it_was(disturb):
+    reference = EXERCISES["patch_effect"].reference
+
+    def disturbs(model, *rest):
+        answer = reference(model, *rest)
+        disturb(model)
+        return answer
+
+    result = check("patch_effect", disturbs)
+    assert result.mistake == "changes its input" and "leaves `model` other than it was" in result.diagnosis
+    assert check("patch_effect", lambda model, *rest: reference(model.eval(), *rest)).passed
+
+
 def test_a_random_plain_answer_is_caught():
     values = iter(range(10**6))
     result = check("bits_per_byte", lambda losses, texts: float(next(values)))
@@ -278,7 +309,8 @@ def test_a_generator_is_no_list():
     assert result.mistake == "wrong form" and "list(...)" in result.diagnosis
 
 
-SUSPECTS = {kind.__name__: kind for kind in (Suspect, PriceList, Failure)}
+SUSPECTS = {kind.__name__: kind for kind in (Suspect, PriceList, Failure, Part, Reader, Patient)}
+SUSPECTS["Specimen"] = Specimen
 
 
 def pack(value):
@@ -287,7 +319,7 @@ def pack(value):
         shape = list(value.shape)
         return {"tensor": [str(value.dtype)[6:], shape, value.flatten().tolist()]}
     if isinstance(value, tuple(SUSPECTS.values())):
-        return {type(value).__name__: list(vars(value).values())}
+        return {type(value).__name__: list(getattr(value, "plain", vars(value).values()))}
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
     if isinstance(value, dict):

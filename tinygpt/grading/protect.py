@@ -9,10 +9,11 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tinygpt.grading.compare import describe, same
 from tinygpt.grading.exercise import Call, Exercise
+from tinygpt.models import taps
 
 # What a message of Python, PyTorch or einops means for somebody who is learning them; the first match speaks.
 MEANINGS = (
@@ -88,6 +89,8 @@ def protected(answer: Any, exercise: Exercise) -> Call:
                 raise Trouble("not written", NOT_WRITTEN.format(exercise.name)) from None
             raise Trouble("crash", _explain(error, answer, exercise, args)) from None
         for name, before, after in zip(exercise.arguments, args, copies, strict=True):
+            if isinstance(before, nn.Module) and _disturbed(after, before):
+                raise Trouble("changes its input", DISTURBED.format(name))
             if isinstance(before, (Tensor, list, dict)) and not same(after, before, 0.0):
                 raise Trouble("changes its input", IN_PLACE.format(name))
         return got
@@ -101,6 +104,18 @@ IN_PLACE = (
     "`{0}[...]` or to what is in it, and for methods that change in place: those that end in `_`, `append`, "
     "`pop`, `sort` and their like. Work on a copy."
 )
+DISTURBED = (
+    "Your function leaves `{0}` other than it was: with other weights, or with an edit still in place. "
+    "Edits belong in a `with tg.edit(...)` block, which takes them away at its end."
+)
+
+
+def _disturbed(after: nn.Module, before: nn.Module) -> bool:
+    """Whether a model's weights have changed, or somebody still listens at one of its taps or modules."""
+    listens = any(tap.watched for tap in taps(after).values())
+    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in after.modules())
+    pairs = zip(after.state_dict().values(), before.state_dict().values(), strict=True)
+    return listens or hooked or not all(torch.equal(*pair) for pair in pairs)
 
 
 def _plain(got: Any) -> Any:

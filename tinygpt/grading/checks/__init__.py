@@ -8,17 +8,24 @@ from tinygpt.grading.checks.attention import attention_weights, causal_attention
 from tinygpt.grading.checks.bits import bits_per_byte
 from tinygpt.grading.checks.blending import blend
 from tinygpt.grading.checks.counting import counted
+from tinygpt.grading.checks.crossing import cross_attention
 from tinygpt.grading.checks.cutting import pre_tokenize
+from tinygpt.grading.checks.diagnosis import block_faults
+from tinygpt.grading.checks.gating import gated_mlp
 from tinygpt.grading.checks.heads import multi_head_attention
 from tinygpt.grading.checks.honesty import guilty, total_probability
 from tinygpt.grading.checks.induction import induction_score
 from tinygpt.grading.checks.leak import culprit, reads
+from tinygpt.grading.checks.lens import answer_ranks
+from tinygpt.grading.checks.mending import mended
 from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
 from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.checks.ranking import encode_with_ranks
+from tinygpt.grading.checks.residual import pre_norm_block
 from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
 from tinygpt.grading.checks.shrinking import shrink
+from tinygpt.grading.checks.tracing import patch_effect
 from tinygpt.grading.checks.unpacking import unpacked
 from tinygpt.grading.exercise import Exercise
 
@@ -42,8 +49,17 @@ _ATTENTION = (
     culprit,
     mix,
 )
+_TRANSFORMER = (
+    gated_mlp,
+    pre_norm_block,
+    cross_attention,
+    answer_ranks,
+    patch_effect,
+    block_faults,
+    mended,
+)
 EXERCISES: dict[str, Exercise] = {
-    exercise.name: exercise for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION)
+    exercise.name: exercise for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION, *_TRANSFORMER)
 }
 
 

@@ -24,14 +24,24 @@ def attend(
     softmax: str = "rows",
     swapped: bool = False,
     output: str = "mixed",
+    hidden: Tensor | None = None,
+    pad: str = "hidden",
 ) -> Tensor:
-    """Attention with a knob for each known way to go wrong; without `v` it gives the pattern."""
+    """Attention with a knob for each known way to go wrong; without `v` it gives the pattern.
+
+    `hidden` is true where nobody may look, besides what `mask` hides, and `pad` is what becomes of that.
+    """
     scores = (k @ q.mT if swapped else q @ k.mT) * _SCALES.get(scale, lambda K, T: K**-0.5)(*q.shape[:-3:-1])
     if scale == "after":
         scores = scores * math.sqrt(q.shape[-1])
-    pattern = _softmax(_mask(scores, mask), softmax)
+    scores = _mask(scores, mask)
+    if hidden is not None and pad not in ("no", "after"):
+        scores = scores.masked_fill(hidden, {"zero": 0.0, "minus hundred": -100.0}.get(pad, -math.inf))
+    pattern = _softmax(scores, softmax)
     if mask == "after":
         pattern = pattern.tril()
+    if hidden is not None and pad == "after":
+        pattern = pattern.masked_fill(hidden, 0.0)
     if scale == "after":
         pattern = pattern / math.sqrt(q.shape[-1])
     if v is None or output == "pattern":
@@ -50,8 +60,10 @@ _SCALES = {
 def _mask(scores: Tensor, kind: str) -> Tensor:
     if kind in ("no", "after"):
         return scores
-    diagonal = {"strict": 0, "strict, finite": 0, "loose": 2}.get(kind, 1)
+    diagonal = {"strict": 0, "strict, finite": 0, "blind": 0, "loose": 2}.get(kind, 1)
     hidden = torch.ones_like(scores, dtype=torch.bool).triu(diagonal)
+    if kind == "blind":
+        hidden[..., 0, 0] = False
     if kind == "flipped":
         hidden = hidden.mT
     return scores.masked_fill(hidden, {"zero": 0.0, "strict, finite": -1e9}.get(kind, -math.inf))
