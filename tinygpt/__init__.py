@@ -33,6 +33,7 @@ _SHORT = {
     "sampling": ("generate", "stream"),
     "training": ("Run", "TrainConfig", "fit", "load", "mean_loss", "next_token_loss", "save", "train_steps"),
     "interp": ("capture", "edit"),
+    "alignment": ("add_lora",),
 }
 
 _HOME = {name: layer for layer, names in _SHORT.items() for name in names}

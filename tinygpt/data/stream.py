@@ -82,7 +82,7 @@ def drawn(
 
     Example:
         >>> drawn(lambda rng: rng.choice("ab"), "".join, batch_size=4)[0]
-        'aaba'
+        'bbab'
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1; got {batch_size}.")

@@ -71,16 +71,7 @@ def save(
     tensors = {f"model.{name}": value for name, value in _unshared(uncompiled(model)).items()}
     if state is not None:
         tensors |= _optimizer_tensors(state) | _rng_tensors()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    try:
-        save_file(tensors, temporary, metadata={"tinygpt": about})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_tensors(path, tensors, about)
 
 
 def describe(
@@ -122,8 +113,10 @@ def load(path: str | os.PathLike[str], *, device: torch.device | str = "cpu") ->
     Raises:
         FileNotFoundError, ValueError: when there is no such file, or it is no checkpoint of tinygpt.
     """
-    tensors, header = _read(path)
-    kind = KINDS[header.get("kind", "GPT")]
+    tensors, header = read_tensors(path)
+    kind = KINDS.get(header.get("kind", "GPT"))
+    if kind is None:
+        raise ValueError(f"{path} holds no model but a {header['kind']} adapter. Use alignment.load_lora.")
     model = kind(GPTConfig(**header["config"]), seed=0).to(device, tensors["model.embed.weight"].dtype)
     _load_weights(model, tensors)
     kept = header.get("tokenizer")
@@ -137,7 +130,7 @@ def restore(path: str | os.PathLike[str], state: TrainState) -> dict[str, Any]:
     Raises:
         ValueError: when the file holds no training state, or a run of another model.
     """
-    tensors, header = _read(path)
+    tensors, header = read_tensors(path)
     if "step" not in header:
         raise ValueError(f"{path} holds a model but no training state, so it cannot be resumed. Use load().")
     model = uncompiled(state.model)
@@ -151,7 +144,22 @@ def restore(path: str | os.PathLike[str], state: TrainState) -> dict[str, Any]:
     return header["info"]
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], about: str) -> Path:
+    """Writes tensors and what is said about them, as JSON, whole or not at all. Returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    try:
+        save_file(tensors, temporary, metadata={"tinygpt": about})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns what `write_tensors` wrote: the tensors and what was said about them."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"no checkpoint at {path}. `tinygpt train --out {path}` would make one.")
     try:
@@ -177,6 +185,12 @@ def _load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     model = uncompiled(model)
     if model.config.tied:
         weights["head.weight"] = weights["embed.weight"]
+    if odd := sorted(set(weights) ^ set(model.state_dict())):
+        raise ValueError(
+            f"the checkpoint and the model do not have the same weights: {odd[0]} is in one only. "
+            "Was it saved with adapters? Give the model the same ones with add_lora and use restore or "
+            "fit(resume=True), or merge_lora before you save."
+        )
     model.load_state_dict(weights, strict=True)
 
 

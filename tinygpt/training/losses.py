@@ -47,7 +47,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             p.scatter_add_(1, index, p.new_full(index.shape, -1.0))
             grad = p if exact else z.copy_(p)
             torch.mm(grad, matrix, out=grad_hidden[part])
-            grad_weight += grad.T @ weighted[part]
+            if ctx.needs_input_grad[1]:
+                grad_weight += grad.T @ weighted[part]
         ctx.save_for_backward(grad_hidden.mul_(share), grad_weight)
         return -(log_likelihood * counted).sum() / n_counted
 
@@ -55,7 +56,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @once_differentiable  # second derivatives of a gradient made in advance would be silently zero
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad, None
+        trained = ctx.needs_input_grad[1]
+        return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad if trained else None, None
 
 
 def _chunks(hidden: Tensor, weight: Tensor) -> list[slice]:
