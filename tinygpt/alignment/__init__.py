@@ -1,20 +1,29 @@
 """From a model that continues text to one that answers as asked: chats, adapters, preferences, rewards."""
 
+from tinygpt.alignment.advantages import gae, group_advantages, whiten
 from tinygpt.alignment.chat import CHAT_TOKENS, Message, chat_batch, chat_ids, conversations, render, reply
+from tinygpt.alignment.grpo import GRPOBatch, grpo_batches, grpo_loss
 from tinygpt.alignment.likelihood import token_likelihoods
 from tinygpt.alignment.lora import LoRALinear, add_lora, merge_lora, remove_lora, use_lora
 from tinygpt.alignment.lora_files import load_lora, save_lora
+from tinygpt.alignment.policy import OnPolicy, tasks, verifier
 from tinygpt.alignment.rollouts import Rollouts, roll_out
 
 __all__ = [
     "CHAT_TOKENS",
+    "GRPOBatch",
     "LoRALinear",
     "Message",
+    "OnPolicy",
     "Rollouts",
     "add_lora",
     "chat_batch",
     "chat_ids",
     "conversations",
+    "gae",
+    "group_advantages",
+    "grpo_batches",
+    "grpo_loss",
     "load_lora",
     "merge_lora",
     "remove_lora",
@@ -22,6 +31,9 @@ __all__ = [
     "reply",
     "roll_out",
     "save_lora",
+    "tasks",
     "token_likelihoods",
     "use_lora",
+    "verifier",
+    "whiten",
 ]
