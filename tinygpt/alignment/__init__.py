@@ -7,14 +7,17 @@ from tinygpt.alignment.likelihood import token_likelihoods
 from tinygpt.alignment.lora import LoRALinear, add_lora, merge_lora, remove_lora, use_lora
 from tinygpt.alignment.lora_files import load_lora, save_lora
 from tinygpt.alignment.policy import OnPolicy, tasks, verifier
+from tinygpt.alignment.ppo import ActorCritic, PPOBatch, ppo_batches, ppo_loss
 from tinygpt.alignment.rollouts import Rollouts, roll_out
 
 __all__ = [
     "CHAT_TOKENS",
+    "ActorCritic",
     "GRPOBatch",
     "LoRALinear",
     "Message",
     "OnPolicy",
+    "PPOBatch",
     "Rollouts",
     "add_lora",
     "chat_batch",
@@ -26,6 +29,8 @@ __all__ = [
     "grpo_loss",
     "load_lora",
     "merge_lora",
+    "ppo_batches",
+    "ppo_loss",
     "remove_lora",
     "render",
     "reply",
