@@ -8,6 +8,7 @@ from tinygpt.alignment.lora import LoRALinear, add_lora, merge_lora, remove_lora
 from tinygpt.alignment.lora_files import load_lora, save_lora
 from tinygpt.alignment.policy import OnPolicy, tasks, verifier
 from tinygpt.alignment.ppo import ActorCritic, PPOBatch, ppo_batches, ppo_loss
+from tinygpt.alignment.rejection import best_of, best_of_kl, rejection_batches
 from tinygpt.alignment.rollouts import Rollouts, roll_out
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "PPOBatch",
     "Rollouts",
     "add_lora",
+    "best_of",
+    "best_of_kl",
     "chat_batch",
     "chat_ids",
     "conversations",
@@ -31,6 +34,7 @@ __all__ = [
     "merge_lora",
     "ppo_batches",
     "ppo_loss",
+    "rejection_batches",
     "remove_lora",
     "render",
     "reply",
