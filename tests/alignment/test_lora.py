@@ -17,7 +17,16 @@ from tiny_models import SHAPE, scrambled, tokens
 
 import tinygpt as tg
 from tinygpt import data
-from tinygpt.alignment import LoRALinear, add_lora, load_lora, merge_lora, remove_lora, save_lora, use_lora
+from tinygpt.alignment import (
+    LoRALinear,
+    add_lora,
+    load_lora,
+    merge_lora,
+    remove_lora,
+    roll_out,
+    save_lora,
+    use_lora,
+)
 from tinygpt.models import GPT, EncoderDecoder, GPTConfig, taps
 from tinygpt.sampling import Decoder, generate, greedy
 from tinygpt.tokenizers import train_characters
@@ -173,6 +182,8 @@ def test_generating_and_the_snapshot_know_the_adapters(config: GPTConfig) -> Non
     torch.testing.assert_close(Decoder(model).read(ids), model(ids[None])[:, -1], atol=2e-5, rtol=1e-4)
     said = generate(model, ids[:4], max_new_tokens=10, filters=[greedy()])
     assert torch.equal(model(said[None, :-1]).argmax(-1)[0, 3:], said[4:])
+    rolled = roll_out(model, [ids[:4].tolist()], max_new_tokens=10, filters=[greedy()])
+    assert rolled.completions() == [said[4:].tolist()]
     merged = copy.deepcopy(model)
     merge_lora(merged)
     assert type(merged.blocks[0].attn.q) is torch.nn.Linear

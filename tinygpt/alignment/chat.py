@@ -8,15 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tinygpt.data import Stream, drawn
 from tinygpt.data.lessons import NOT_COUNTED
 from tinygpt.sampling import generate
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int64
-
     from tinygpt.data.stream import Batch
     from tinygpt.sampling.filters import Filter
     from tinygpt.tokenizers import Tokenizer
@@ -131,8 +129,7 @@ def chat_batch(tok: Tokenizer, chats: Iterable[Conversation], *, masked: bool = 
         '!<|im_end|>'
     """
     rows = [chat_ids(tok, chat) for chat in chats]
-    tokens, counted = padded(rows if masked else [(ids, [True] * len(ids)) for ids, _ in rows])
-    return tokens[:, :-1], tokens[:, 1:].masked_fill(~counted[:, 1:], NOT_COUNTED)
+    return padded_batch(rows if masked else [(ids, [True] * len(ids)) for ids, _ in rows])
 
 
 def conversations(
@@ -192,8 +189,8 @@ def reply(
     return tok.decode(said[:-1] if said[-1:] == [end] else said)
 
 
-def padded(rows: Sequence[Row]) -> tuple[Int64[Tensor, "B T"], Bool[Tensor, "B T"]]:
-    """Rows of different lengths as two tensors: tokens, filled up with 0, and which of them count.
+def padded_batch(rows: Sequence[Row]) -> Batch:
+    """Rows of different lengths as (inputs, targets), filled up with token 0, which is never a target.
 
     Args:
         rows: ids, and for each whether it counts, as `chat_ids` returns them.
@@ -202,9 +199,9 @@ def padded(rows: Sequence[Row]) -> tuple[Int64[Tensor, "B T"], Bool[Tensor, "B T
         ValueError: there is no row, or one in which nothing counts that another token precedes.
 
     Example:
-        >>> padded([([5, 6, 7], [False, True, True]), ([5, 8], [False, True])])[0]
-        tensor([[5, 6, 7],
-                [5, 8, 0]])
+        >>> padded_batch([([5, 6, 7], [False, True, True]), ([5, 8], [False, True])])[1]
+        tensor([[   6,    7],
+                [   8, -100]])
     """
     if not rows:
         raise ValueError("a batch needs at least one row; got none.")
@@ -213,11 +210,10 @@ def padded(rows: Sequence[Row]) -> tuple[Int64[Tensor, "B T"], Bool[Tensor, "B T
             raise ValueError(
                 f"row {i} has no token for the loss to count. Does the assistant say something in it?"
             )
-    shape = len(rows), max(len(ids) for ids, _ in rows)
-    tokens, counted = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.bool)
-    for i, (ids, counts) in enumerate(rows):
-        tokens[i, : len(ids)], counted[i, : len(ids)] = torch.tensor(ids), torch.tensor(counts)
-    return tokens, counted
+    width = max(len(ids) for ids, _ in rows)
+    tokens = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
+    counted = torch.tensor([counts + [False] * (width - len(counts)) for _, counts in rows])
+    return tokens[:, :-1], tokens[:, 1:].masked_fill(~counted[:, 1:], NOT_COUNTED)
 
 
 def _markers(tok: Tokenizer) -> tuple[int, int]:

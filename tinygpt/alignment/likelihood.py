@@ -35,21 +35,32 @@ def token_likelihoods(model: nn.Module, inputs: Int[Tensor, "B T"], targets: Int
         >>> log_probs.shape, bool((entropies <= torch.tensor(16.0).log()).all())
         (torch.Size([1, 8]), True)
     """
+    return likelihoods(counted_logits(model, inputs, targets), targets)
+
+
+def counted_logits(
+    model: nn.Module, inputs: Int[Tensor, "B T"], targets: Int[Tensor, "B T"]
+) -> Float[Tensor, "N V"]:
+    """Returns the logits of the N places whose targets count, row by row, in float32 at least."""
     counted, inner = targets != IGNORE, uncompiled(model)
     if head_is_plain(inner):
         logits = inner.head(model(inputs, unembed=False)[counted])
     else:
         logits = model(inputs)[counted]
-    return likelihoods(logits, targets)
+    return _wide(logits)
 
 
 def likelihoods(logits: Float[Tensor, "N V"], targets: Int[Tensor, "B T"]) -> Both:
     """Returns what `token_likelihoods` does, from the logits of the N counted places, row by row."""
     counted = targets != IGNORE
-    every = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(dim=-1)
+    every = _wide(logits).log_softmax(dim=-1)
     log_probs = every.gather(1, targets[counted][:, None])[:, 0]
     entropies = -(every.exp() * every).sum(dim=-1)
     return _spread(log_probs, counted), _spread(entropies, counted)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _spread(values: Tensor, counted: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from tinygpt.data.harvest import Corpus, documentation
 from tinygpt.data.lessons import answer_batch, lessons
 from tinygpt.data.masking import masked
 from tinygpt.data.ngrams import bits_per_byte, character_rulers, rulers
-from tinygpt.data.packing import batches, pack, split
+from tinygpt.data.packing import batches, pack, shuffled, split
 from tinygpt.data.stream import Stream, drawn, next_tokens
 from tinygpt.data.web import cached_path, download, tiny_shakespeare
 
@@ -29,6 +29,7 @@ __all__ = [
     "next_tokens",
     "pack",
     "rulers",
+    "shuffled",
     "split",
     "tiny_shakespeare",
     "worlds",

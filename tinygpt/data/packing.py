@@ -129,16 +129,37 @@ def batches(tokens: np.ndarray, context: int, batch_size: int, seed: int = 0) ->
         )
     # A view, not a copy: row k starts at token k · context and overlaps the next row by the last target.
     blocks = np.lib.stride_tricks.sliding_window_view(tokens, context + 1)[::context]
+    rows = shuffled(len(blocks), batch_size, seed)
+    return Stream(lambda i: next_tokens(torch.from_numpy(blocks[rows[i]].astype(np.int64))))
+
+
+def shuffled(n: int, batch_size: int, seed: int = 0) -> Stream[np.ndarray]:
+    """Numbers of examples in batches, without end; each of the n comes once per epoch.
+
+    Args:
+        n: How many examples there are.
+        batch_size: Numbers per batch.
+        seed: Chooses the order, a new permutation each epoch and a function of (seed, epoch).
+
+    Raises:
+        ValueError: n or batch_size is below 1.
+
+    Example:
+        >>> stream = shuffled(4, batch_size=2)
+        >>> sorted([*stream[0], *stream[1]]) == [0, 1, 2, 3]
+        True
+    """
+    if min(n, batch_size) < 1:
+        raise ValueError(f"n and batch_size must be at least 1; got {n} and {batch_size}.")
 
     @lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:
-        return np.random.default_rng((seed, epoch)).permutation(len(blocks))
+        return np.random.default_rng((seed, epoch)).permutation(n)
 
-    def make(i: int) -> Batch:
-        epochs, slots = np.divmod(i * batch_size + np.arange(batch_size), len(blocks))
-        chosen = np.concatenate(
+    def make(i: int) -> np.ndarray:
+        epochs, slots = np.divmod(i * batch_size + np.arange(batch_size), n)
+        return np.concatenate(
             [order(epoch)[slots[epochs == epoch]] for epoch in range(epochs[0], epochs[-1] + 1)]
         )
-        return next_tokens(torch.from_numpy(blocks[chosen].astype(np.int64)))
 
     return Stream(make)
