@@ -6,8 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tiny_models import SHAPE, VARIANTS, scrambled
+from torch import nn
 
-from tinygpt.alignment import Rollouts, roll_out, rollouts, token_likelihoods
+from tinygpt.alignment import Rollouts, add_lora, remove_lora, roll_out, rollouts, token_likelihoods
+from tinygpt.interp import edit
 from tinygpt.models import GPT, GPTConfig
 from tinygpt.sampling import generate, greedy, temperature
 from tinygpt.tokenizers import train_characters
@@ -17,9 +19,12 @@ PROMPTS = [[3, 1, 4, 1, 5], [9, 2], [6], [5, 3, 5, 8, 9, 7]]
 SMALL = GPTConfig(**SHAPE)
 
 
+@pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize("config", VARIANTS, ids=str)
-def test_the_log_probabilities_are_those_of_the_model(config: GPTConfig) -> None:
+def test_the_log_probabilities_are_those_of_the_model(config: GPTConfig, hooked: bool) -> None:
     model = scrambled(config)
+    if hooked:  # then no snapshot may take the model's place
+        model.norm.register_forward_hook(lambda *_: None)
     out = roll_out(model, PROMPTS, group=3, max_new_tokens=9, stop=[0, 1, 2], seed=0)
     assert 0 < out.finished.sum() < len(out.finished), "some rows end and are dropped, some are cut off"
     log_probs, _ = token_likelihoods(model, out.inputs, out.targets)
@@ -93,6 +98,27 @@ def test_a_prompt_is_read_once_and_ended_rows_are_not_read_on(monkeypatch: pytes
     assert read[0] == (4, 6), "one row per prompt"
     assert read[1][0] <= 16 and read[-1][0] < 8
     assert sum(rows for rows, _ in read[1:]) < 1.4 * int((out.lengths - 1).sum())
+
+
+def test_a_model_that_somebody_edits_is_not_replaced_by_a_snapshot() -> None:
+    model = scrambled(SMALL)
+    with edit(model, {"blocks.1.residual": torch.zeros_like}):
+        out = roll_out(model, PROMPTS, max_new_tokens=5, seed=0)
+        expected, _ = token_likelihoods(model, *out[:2])
+    torch.testing.assert_close(out.log_probs, expected, atol=2e-5, rtol=1e-4)
+    assert (token_likelihoods(model, *out[:2])[0] - expected).abs().max() > 0.1
+
+
+def test_adapters_are_in_what_is_drawn() -> None:
+    model = scrambled(SMALL)
+    add_lora(model, targets="blocks.*", seed=0)
+    for name, part in model.named_parameters():
+        if name.endswith(".B"):
+            nn.init.normal_(part, std=0.3, generator=torch.Generator().manual_seed(0))
+    out = roll_out(model, PROMPTS, max_new_tokens=5, seed=0)
+    torch.testing.assert_close(out.log_probs, token_likelihoods(model, *out[:2])[0], atol=2e-5, rtol=1e-4)
+    remove_lora(model)
+    assert (out.log_probs - token_likelihoods(model, *out[:2])[0]).abs().max() > 0.1
 
 
 def test_filters_change_what_is_drawn_but_not_how_likely_the_model_finds_it() -> None:

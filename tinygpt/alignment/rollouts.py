@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from tinygpt.models import GPT, KVCache, head_is_plain
+from tinygpt.models import GPT, KVCache, head_is_plain, uncompiled
 from tinygpt.sampling import apply
-from tinygpt.sampling.generate import pick_at
+from tinygpt.sampling.generate import pick_at, plain
+from tinygpt.sampling.stepper import Stepper
 from tinygpt.training.losses import IGNORE
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def roll_out(
         >>> rollouts.inputs.shape, [len(ids) for ids in rollouts.completions()]
         (torch.Size([4, 7]), [5, 5, 5, 5])
     """
-    filters, drawn = tuple(filters), max_new_tokens
+    model, filters, drawn = uncompiled(model), tuple(filters), max_new_tokens
     rows, first = _flush_right(model, prompts)
     _check(model, rows, group, drawn)
     cache = KVCache(
@@ -132,6 +133,7 @@ def _draw(
     tokens, log_probs = torch.zeros_like(points, dtype=torch.long), torch.zeros_like(points)
     lengths, finished = torch.zeros_like(tokens[:, 0]), torch.zeros_like(points[:, 0], dtype=torch.bool)
     alive = torch.arange(B, device=points.device)  # numbers of the rows that are in the cache
+    snapshot = Stepper(model, cache.length) if plain(model) else None
     for i in range(N):
         token = pick_at(apply(filters, logits), points[alive, i, None])
         tokens[alive, i] = token
@@ -144,7 +146,7 @@ def _draw(
         if len(going) <= CROWD * len(alive):
             alive, token = alive[going], token[going]
             cache.select(going)
-        logits = _read(model, token[:, None], cache)
+        logits = snapshot.read(token, cache) if snapshot else _read(model, token[:, None], cache)
     return tokens, log_probs, lengths, finished
 
 

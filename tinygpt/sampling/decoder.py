@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 
-class _Affine(NamedTuple):
+class Affine(NamedTuple):
     """`x @ weight + bias`; the weight is in × out and contiguous, as one row times it is fastest."""
 
     weight: Tensor
@@ -36,10 +36,10 @@ class _Affine(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    qkv: _Affine
-    out: _Affine
-    up: _Affine | None
-    down: _Affine | None
+    qkv: Affine
+    out: Affine
+    up: Affine | None
+    down: Affine | None
     activation: Callable[[Tensor], Tensor] | None
     rows: Float[Tensor, "length width"]
     keys: Float[Tensor, "1 G length K"]
@@ -76,7 +76,7 @@ class Decoder:
         self.used = 0
         self.embedding = model.embed.weight.detach().clone()
         self.position = model.position.weight.detach().clone() if config.position == "learned" else None
-        self.normalise = _normalise(config.norm, config.d_model)
+        self.normalise = normaliser(config.norm, config.d_model)
         self.turn = (
             _turns(self.length, config.d_head, config.rope_base) if config.position == "rope" else None
         )
@@ -84,22 +84,21 @@ class Decoder:
         if self.slopes is not None:
             self.penalty = -self.slopes[:, None] * torch.arange(self.length - 1, -1, -1)
         self.layers = [self._layer(block) for block in model.blocks]
-        self.head = _folded(model.norm, model.head)
+        self.head = folded(model.norm, model.head)
 
     def _layer(self, block: nn.Module) -> _Layer:
         attn, G, K = block.attn, self.config.kv_heads, self.config.d_head
-        parts = [_folded(block.attn_norm, linear) for linear in (attn.q, attn.k, attn.v)]
+        parts = [folded(block.attn_norm, linear) for linear in (attn.q, attn.k, attn.v)]
         if self.turn is not None:
             parts[:2] = [_interleaved(part, K) for part in parts[:2]]
-        bias = None if parts[0].bias is None else torch.cat([part.bias for part in parts])
         rows = torch.zeros(self.length, 2, G, K)
         full = isinstance(block, Block)
         return _Layer(
-            qkv=_Affine(torch.cat([part.weight for part in parts], dim=1), bias),
-            out=_folded(None, attn.out),
-            up=_widening(block.mlp_norm, block.mlp) if full else None,
-            down=_folded(None, block.mlp.down) if full else None,
-            activation=_activation(block.mlp) if full else None,
+            qkv=side_by_side(parts),
+            out=folded(None, attn.out),
+            up=widening(block.mlp_norm, block.mlp) if full else None,
+            down=folded(None, block.mlp.down) if full else None,
+            activation=activation(block.mlp) if full else None,
             rows=rows.view(self.length, -1),
             keys=rows[:, 0].transpose(0, 1)[None],
             values=rows[:, 1].transpose(0, 1)[None],
@@ -165,14 +164,14 @@ class Decoder:
         return attention_bias(end, end, slopes=self.slopes)[None]
 
 
-def _normalise(kind: str, width: int):
+def normaliser(kind: str, width: int):
     shape = (width,)
     if kind == "layernorm":
         return lambda x: torch.layer_norm(x, shape, eps=1e-5)
     return lambda x: torch.rms_norm(x, shape, eps=1e-5)
 
 
-def _folded(before: nn.Module | None, linear: nn.Linear) -> _Affine:
+def folded(before: nn.Module | None, linear: nn.Linear) -> Affine:
     """The linear map with the gain and bias of the norm in front of it worked into its own."""
     weight, bias = linear.weight.detach(), linear.bias
     bias = None if bias is None else bias.detach()
@@ -181,17 +180,23 @@ def _folded(before: nn.Module | None, linear: nn.Linear) -> _Affine:
             moved = weight @ shift.detach()
             bias = moved if bias is None else bias + moved
         weight = weight * before.weight.detach()
-    return _Affine(weight.T.contiguous().clone(), None if bias is None else bias.clone())
+    return Affine(weight.T.contiguous().clone(), None if bias is None else bias.clone())
 
 
-def _widening(before: nn.Module, mlp: MLP) -> _Affine:
+def widening(before: nn.Module, mlp: MLP) -> Affine:
     """The feed-forward layer's first product; a gated one's two side by side."""
-    parts = [_folded(before, linear) for linear in ([mlp.gate, mlp.up] if _gated(mlp) else [mlp.up])]
+    return side_by_side(
+        [folded(before, linear) for linear in ([mlp.gate, mlp.up] if _gated(mlp) else [mlp.up])]
+    )
+
+
+def side_by_side(parts: list[Affine]) -> Affine:
+    """The maps of the same input as one."""
     bias = None if parts[0].bias is None else torch.cat([part.bias for part in parts])
-    return _Affine(torch.cat([part.weight for part in parts], dim=1), bias)
+    return Affine(torch.cat([part.weight for part in parts], dim=1), bias)
 
 
-def _activation(mlp: MLP) -> Callable[[Tensor], Tensor]:
+def activation(mlp: MLP) -> Callable[[Tensor], Tensor]:
     if not _gated(mlp):
         return mlp.activation
 
@@ -212,10 +217,10 @@ def _turns(length: int, d_head: int, base: float) -> Tensor:
     return torch.complex(cos, sin)[:, None]
 
 
-def _interleaved(part: _Affine, d_head: int) -> _Affine:
+def _interleaved(part: Affine, d_head: int) -> Affine:
     """Puts each head's pair (i, i + K/2) side by side, where complex multiplication finds it.
 
     Queries and keys are reordered alike, so their dot products stay the same.
     """
     order = torch.arange(part.weight.shape[1]).view(-1, 2, d_head // 2).transpose(1, 2).reshape(-1)
-    return _Affine(part.weight[:, order].contiguous(), None if part.bias is None else part.bias[order])
+    return Affine(part.weight[:, order].contiguous(), None if part.bias is None else part.bias[order])

@@ -174,7 +174,7 @@ def reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tenso
     reads the rest again.
     """
     model = uncompiled(model)
-    fresh = _decoder if _plain(model) and batch_size == 1 else _cached
+    fresh = _decoder if plain(model) and batch_size == 1 else _cached
     read, first, seen = fresh(model, batch_size, length), 0, 0
 
     def next_logits(rows: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ def reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tenso
     return next_logits
 
 
-def _plain(model: GPT) -> bool:
+def plain(model: GPT) -> bool:
     """Whether the snapshot is the model: float32 on a CPU, no layer replaced, nobody watching or editing."""
     if model.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
