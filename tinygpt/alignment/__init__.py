@@ -12,7 +12,7 @@ from tinygpt.alignment.policy import OnPolicy, tasks, verifier
 from tinygpt.alignment.ppo import ActorCritic, PPOBatch, ppo_batches, ppo_loss
 from tinygpt.alignment.preferences import Pairs, Preference, pair_batches, preference_batch
 from tinygpt.alignment.rejection import best_of, best_of_kl, rejection_batches
-from tinygpt.alignment.reward import RewardModel, bradley_terry_loss
+from tinygpt.alignment.reward import RewardModel, bradley_terry_loss, learned_reward
 from tinygpt.alignment.rollouts import Rollouts, roll_out
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "group_advantages",
     "grpo_batches",
     "grpo_loss",
+    "learned_reward",
     "load_lora",
     "merge_lora",
     "pair_batches",

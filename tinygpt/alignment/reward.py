@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,9 @@ from tinygpt.training.losses import IGNORE
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from tinygpt.alignment.policy import Reward
     from tinygpt.alignment.preferences import Pairs
+    from tinygpt.alignment.rollouts import Rollouts
 
     Scored = tuple[Float[Tensor, ""], dict[str, Tensor]]
 
@@ -78,3 +80,17 @@ def bradley_terry_loss(model: nn.Module, batch: Pairs) -> Scored:
     margin = chosen - rejected
     metrics = {"accuracy": (margin > 0).float().mean(), "margin": margin.detach().mean()}
     return -F.logsigmoid(margin).mean(), metrics
+
+
+def learned_reward(model: RewardModel) -> Reward:
+    """Returns a reward model as the reward of rollouts, for `ppo_batches`, `best_of` and the like.
+
+    Args:
+        model: trained; used without gradients.
+    """
+
+    @torch.no_grad()
+    def reward(rollouts: Rollouts, truths: list[Any]) -> Float[Tensor, " B"]:
+        return model(rollouts.inputs, rollouts.targets)
+
+    return reward
