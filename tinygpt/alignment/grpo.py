@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from tinygpt.alignment.advantages import group_advantages
 from tinygpt.alignment.likelihood import token_likelihoods
-from tinygpt.alignment.policy import OnPolicy, Reward, Task, clipped_objective, play
+from tinygpt.alignment.policy import OnPolicy, Reward, Task, clipped_objective, known, play
 from tinygpt.training.losses import IGNORE
 
 if TYPE_CHECKING:
@@ -77,11 +76,9 @@ def grpo_batches(
 
     def make(number: int) -> GRPOBatch:
         rollouts, rewards = play(model, tasks, reward, number, group=group, seed=seed, **sampling)
-        advantages, known = group_advantages(rewards, group, std=std), None
-        if reference is not None:
-            with torch.no_grad():
-                known, _ = token_likelihoods(reference, rollouts.inputs, rollouts.targets)
-        return GRPOBatch(*rollouts[:3], advantages, rewards, known)
+        advantages = group_advantages(rewards, group, std=std)
+        there = None if reference is None else known(reference, model, rollouts)
+        return GRPOBatch(*rollouts[:3], advantages, rewards, there)
 
     return OnPolicy(make, updates)
 

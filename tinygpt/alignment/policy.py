@@ -9,10 +9,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from tinygpt.alignment.likelihood import token_likelihoods
 from tinygpt.alignment.rollouts import Rollouts, roll_out
 from tinygpt.data import Stream, drawn
+from tinygpt.models import uncompiled
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -25,7 +27,10 @@ Task = tuple[Sequence[int], Any]
 """A prompt as ids, and whatever the reward needs to judge an answer to it."""
 
 Reward = Callable[[Rollouts, list[Any]], "Sequence[float] | Tensor"]
-"""From rollouts and, for each row, what its task says of the right answer, to a reward per row."""
+"""From rollouts and, for each row, what its task says of the right answer, to a reward per row.
+
+See `verifier`; by a reward model, `lambda rollouts, truths: rewarder(rollouts.inputs, rollouts.targets)`.
+"""
 
 
 def tasks(
@@ -138,13 +143,30 @@ def play(
     mixed = random.Random(seed << 64 | number).getrandbits(32)
     rollouts = roll_out(model, [prompt for prompt, _ in chosen], group=group, seed=mixed, **sampling)
     truths = [truth for _, truth in chosen for _ in range(group)]
-    rewards = torch.as_tensor(reward(rollouts, truths), dtype=torch.float32, device=model.device).detach()
+    with torch.no_grad():
+        judged = reward(rollouts, truths)
+    rewards = torch.as_tensor(judged, dtype=torch.float32, device=model.device)
     if rewards.shape != (len(truths),) or not rewards.isfinite().all():
         raise ValueError(
             f"a reward must give one finite number for each of {len(truths)} rows; got {rewards.tolist()} "
             f"of shape {tuple(rewards.shape)}."
         )
     return rollouts, rewards
+
+
+@torch.no_grad()
+def known(reference: nn.Module, model: nn.Module, rollouts: Rollouts) -> Float[Tensor, "B T"]:
+    """Returns the log-probability of each token under the reference, from which `model` may not run away.
+
+    Raises:
+        ValueError: when both are the same model.
+    """
+    if uncompiled(reference) is uncompiled(model):
+        raise ValueError(
+            "the reference is the model that is trained, so it would follow every step. Give a copy: "
+            "copy.deepcopy(model)."
+        )
+    return token_likelihoods(reference, rollouts.inputs, rollouts.targets)[0]
 
 
 def clipped_objective(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tinygpt.alignment.advantages import gae, whiten
-from tinygpt.alignment.likelihood import likelihoods, token_likelihoods
-from tinygpt.alignment.policy import OnPolicy, Reward, Task, clipped_objective, play
+from tinygpt.alignment.likelihood import likelihoods
+from tinygpt.alignment.policy import OnPolicy, Reward, Task, clipped_objective, known, play
 from tinygpt.training.losses import IGNORE
 
 if TYPE_CHECKING:
@@ -108,10 +108,9 @@ def ppo_batches(
 
     def make(number: int) -> PPOBatch:
         rollouts, rewards = play(model.policy, tasks, reward, number, group=group, seed=seed, **sampling)
+        further = rollouts.log_probs - known(reference, model.policy, rollouts)
         with torch.no_grad():
-            known, _ = token_likelihoods(reference, rollouts.inputs, rollouts.targets)
             values = model(rollouts.inputs)[1] * rollouts.counted
-        further = rollouts.log_probs - known
         received = penalised(rewards, kl * further, rollouts.counted)
         advantages = gae(received, values, rollouts.counted, gamma=gamma, lam=lam)
         returns = advantages + values
