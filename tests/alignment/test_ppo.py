@@ -131,13 +131,9 @@ def test_it_learns_to_say_the_digit_asked_for(seed: int) -> None:
 
 
 def test_a_strong_penalty_keeps_the_policy_where_it_was() -> None:
-    def further(kl: float) -> float:
-        model, reference = ActorCritic(digits.careless_model()), digits.careless_model()
-        source = ppo_batches(
-            model, reference, digits.questions, digits.right, kl=kl, group=8, **digits.SAMPLING
-        )
-        options = dict(lr=3e-3, schedule="constant", precision="fp32", progress=False)
-        run = fit(model, source, ppo_loss(), steps=120, **options)
-        return fmean(step.metrics["kl"] for step in run.steps[-20:])
-
-    assert further(1.0) < further(0.0) / 3
+    model, reference = ActorCritic(digits.careless_model()), digits.careless_model()
+    source = ppo_batches(model, reference, digits.questions, digits.right, kl=1.0, group=8, **digits.SAMPLING)
+    options = dict(lr=3e-3, schedule="constant", precision="fp32", progress=False)
+    run = fit(model, source, ppo_loss(), steps=120, **options)
+    # The test above goes at least 0.5 nats away, and by then reaches 1.
+    assert fmean(step.metrics["kl"] for step in run.steps[-20:]) < 0.35
