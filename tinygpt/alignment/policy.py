@@ -27,10 +27,8 @@ Task = tuple[Sequence[int], Any]
 """A prompt as ids, and whatever the reward needs to judge an answer to it."""
 
 Reward = Callable[[Rollouts, list[Any]], "Sequence[float] | Tensor"]
-"""From rollouts and, for each row, what its task says of the right answer, to a reward per row.
-
-See `verifier`; by a reward model, `lambda rollouts, truths: rewarder(rollouts.inputs, rollouts.targets)`.
-"""
+"""From rollouts and, for each row, what its task says of the right answer, to a reward per row: `verifier`
+and `learned_reward` make one."""
 
 
 def tasks(
