@@ -408,6 +408,7 @@ def test_the_slider_stays_in_sight_in_jupyterlab(server: lab.Lab, browser: Any) 
     lab.wait_for(lambda: both_fit(slider, stage), "slider and pattern on one screen", 10)
     stage.evaluate("node => node.scrollIntoView({ block: 'start' })")
     lab.wait_for(lambda: on_top(slider), "the slider above a pattern scrolled to the top", 10)
+    assert on_top(slider)
     context.close()
     server.end_kernels()
 

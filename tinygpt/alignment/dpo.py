@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinygpt.alignment.likelihood import counted_logits
-from tinygpt.models import uncompiled
+from tinygpt.alignment.likelihood import check_apart, counted_logits
 from tinygpt.training.loop import LossFn
 from tinygpt.training.losses import IGNORE
 from tinygpt.training.placement import device_of
@@ -115,10 +114,6 @@ def _reference(reference: nn.Module | None, model: nn.Module, pairs: Pairs) -> F
             "the reference is neither given nor in the batch. Use dpo_loss(copy.deepcopy(model)), "
             "or train on with_reference(pairs, model)."
         )
-    if uncompiled(reference) is uncompiled(model):
-        raise ValueError(
-            "the reference is the model that is trained, so it would follow every step. Use "
-            "dpo_loss(copy.deepcopy(model))."
-        )
+    check_apart(reference, model)
     with torch.no_grad():
         return sequence_log_probs(reference, pairs.inputs, pairs.targets)

@@ -134,10 +134,7 @@ def grpo_loss(
             "no_signal": (batch.advantages == 0).float().mean(),
         }
         if batch.reference is not None:
-            further = batch.reference - log_probs
-            divergence = further.exp() - further - 1
-            if unbiased_kl:
-                divergence = divergence * (log_probs - batch.log_probs).exp()
+            divergence = _divergence(log_probs, batch, unbiased_kl)
             metrics["kl"] = (divergence.detach() * share).sum()
             losses = losses + kl * divergence
         elif kl:
@@ -145,6 +142,12 @@ def grpo_loss(
         return _average(losses * counted, counted, per), metrics
 
     return loss
+
+
+def _divergence(log_probs: Float[Tensor, "B T"], batch: GRPOBatch, unbiased: bool) -> Float[Tensor, "B T"]:
+    further = batch.reference - log_probs
+    divergence = further.exp() - further - 1
+    return divergence * (log_probs - batch.log_probs).exp() if unbiased else divergence
 
 
 def _average(losses: Tensor, counted: Bool[Tensor, "B T"], per: str | int) -> Tensor:

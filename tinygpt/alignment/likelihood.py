@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from tinygpt.models import head_is_plain, uncompiled
-from tinygpt.training.losses import IGNORE
+from tinygpt.training.losses import IGNORE, wide
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -47,20 +46,25 @@ def counted_logits(
         logits = inner.head(model(inputs, unembed=False)[counted])
     else:
         logits = model(inputs)[counted]
-    return _wide(logits)
+    return wide(logits)
+
+
+def check_apart(reference: nn.Module, model: nn.Module) -> None:
+    """Raises ValueError when the reference is the model that is trained: it would follow every step."""
+    if uncompiled(reference) is uncompiled(model):
+        raise ValueError(
+            "the reference is the model that is trained, so it would follow every step. Give a copy: "
+            "copy.deepcopy(model)."
+        )
 
 
 def likelihoods(logits: Float[Tensor, "N V"], targets: Int[Tensor, "B T"]) -> Both:
     """Returns what `token_likelihoods` does, from the logits of the N counted places, row by row."""
     counted = targets != IGNORE
-    every = _wide(logits).log_softmax(dim=-1)
+    every = wide(logits).log_softmax(dim=-1)
     log_probs = every.gather(1, targets[counted][:, None])[:, 0]
     entropies = -(every.exp() * every).sum(dim=-1)
     return _spread(log_probs, counted), _spread(entropies, counted)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _spread(values: Tensor, counted: Tensor) -> Tensor:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tinygpt.alignment.likelihood import token_likelihoods
+from tinygpt.alignment.likelihood import check_apart, token_likelihoods
 from tinygpt.alignment.rollouts import Rollouts, roll_out
 from tinygpt.data import Stream, drawn
-from tinygpt.models import uncompiled
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -159,11 +158,7 @@ def known(reference: nn.Module, model: nn.Module, rollouts: Rollouts) -> Float[T
     Raises:
         ValueError: when both are the same model.
     """
-    if uncompiled(reference) is uncompiled(model):
-        raise ValueError(
-            "the reference is the model that is trained, so it would follow every step. Give a copy: "
-            "copy.deepcopy(model)."
-        )
+    check_apart(reference, model)
     return token_likelihoods(reference, rollouts.inputs, rollouts.targets)[0]
 
 

@@ -67,7 +67,8 @@ def _chunks(hidden: Tensor, weight: Tensor) -> list[slice]:
     return [slice(i, i + rows) for i in range(0, len(hidden), rows)]
 
 
-def _wide(logits: Tensor) -> Tensor:
+def wide(logits: Tensor) -> Tensor:
+    """Returns logits in float32 at least, as sums of exponentials want them."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
@@ -92,7 +93,7 @@ def linear_cross_entropy(
         return _LinearCrossEntropy.apply(hidden, weight, targets)
     matrix = weight.to(hidden.dtype)
     parts = [
-        F.cross_entropy(_wide(hidden[part] @ matrix.T), targets[part], ignore_index=IGNORE, reduction="sum")
+        F.cross_entropy(wide(hidden[part] @ matrix.T), targets[part], ignore_index=IGNORE, reduction="sum")
         for part in _chunks(hidden, weight)
     ]
     return torch.stack(parts).sum() / (targets != IGNORE).sum().clamp(min=1)
@@ -116,7 +117,7 @@ def next_token_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Float[Ten
     inputs, targets = batch
     inner = uncompiled(model)
     if not head_is_plain(inner):
-        return F.cross_entropy(_wide(model(inputs).flatten(0, 1)), targets.flatten(), ignore_index=IGNORE)
+        return F.cross_entropy(wide(model(inputs).flatten(0, 1)), targets.flatten(), ignore_index=IGNORE)
     hidden = model(inputs, unembed=False).flatten(0, 1)
     kind = hidden.device.type
     if torch.is_autocast_enabled(kind):

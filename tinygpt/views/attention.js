@@ -1,5 +1,5 @@
 // Attention: every head as a tile, one large head, the tokens, and how a single weight came about.
-import { ARROWS, cividis, clamp, element, followTheme, format, halves, inks, lettering, live, shell, sized, toggle } from "./host.js";
+import { ARROWS, cividis, clamp, element, followTheme, format, halves, inks, lettering, live, onEscape, shell, sized, toggle } from "./host.js";
 import { scrubber } from "./scrubber.js";
 
 const COLOURS = cividis();
@@ -533,11 +533,7 @@ export function mount(host, view, link, kept = {}) {
       event.stopPropagation();
     };
   }
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    back();
-  };
+  onEscape(box, () => back());
 
   const forget = followTheme(host, repaint);
   let wide = 0;

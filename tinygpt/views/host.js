@@ -177,6 +177,15 @@ export const toggle = (text, flip) => {
   return button;
 };
 
+// Escape is the view's while it is inside of it: JupyterLab would leave the cell.
+export function onEscape(box, act) {
+  box.onkeydown = (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    act();
+  };
+}
+
 // Static host: draws into every element that waits for this content; steps aside while a live view shows it.
 export async function start(id, base64, mount) {
   const payload = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));

@@ -2,7 +2,7 @@
 import { CELL_STYLE, cellGrid, colourBar, fitted } from "./cells.js";
 import { lineChart } from "./chart.js";
 import { CHOICE_STYLE, choice } from "./choice.js";
-import { LINES, cividis, clamp, element, followTheme, format, halves, inks, live, shell, toggle } from "./host.js";
+import { LINES, cividis, clamp, element, followTheme, format, halves, inks, live, onEscape, shell, toggle } from "./host.js";
 
 // `count` whole numbers from `start` of an array stored as all its lowest bytes, then the next ones.
 export function wholes(bytes, width, start, count) {
@@ -203,11 +203,7 @@ export function mount(host, view, link, kept = {}) {
     draw();
     if (!quiet) link.send?.("selected", lock);
   }
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    set(opened);
-  };
+  onEscape(box, () => set(opened));
 
   const forget = followTheme(host, layout);
   const unfit = fitted(host, layout);

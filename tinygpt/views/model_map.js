@@ -1,6 +1,6 @@
 // The model map: boxes along the residual stream, each with its shape and its share of the whole.
 import { CHOICE_STYLE, choice } from "./choice.js";
-import { clamp, element, followTheme, live, shell, toggle } from "./host.js";
+import { clamp, element, followTheme, live, onEscape, shell, toggle } from "./host.js";
 
 export const METRICS = ["parameters", "flops", "memory"];
 const UNITS = ["", "FLOPs", "B"];
@@ -270,13 +270,11 @@ export function mount(host, view, link, kept = {}) {
     set(row);
     row.focus();
   };
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
+  onEscape(box, () => {
     build();
     draw();
     rows[0].focus();
-  };
+  });
 
   const forget = followTheme(host, () => {});
   build();

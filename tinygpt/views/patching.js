@@ -1,7 +1,7 @@
 // Patching: what comes back with each single activation of the clean run, layer by position or by head.
 import { CELL_STYLE, cellGrid, colourBar, diverging, fitted } from "./cells.js";
 import { CHOICE_STYLE, choice } from "./choice.js";
-import { element, followTheme, format, live, shell, toggle } from "./host.js";
+import { element, followTheme, format, live, onEscape, shell, toggle } from "./host.js";
 
 // Each grid's values, row after row.
 export function gridValues({ grids, data }) {
@@ -115,12 +115,7 @@ export function mount(host, view, link, kept = {}) {
     layout();
     link.send?.("selected", [grids[shown].name, ...lock]);
   }
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    if (shown === opened.shown) set(opened.at);
-    else set([0, 0]);
-  };
+  onEscape(box, () => set(shown === opened.shown ? opened.at : [0, 0]));
 
   const forget = followTheme(host, layout);
   const unfit = fitted(host, layout);

@@ -2,7 +2,7 @@
 import { CELL_STYLE, cellGrid, colourBar, diverging, fitted } from "./cells.js";
 import { lineChart } from "./chart.js";
 import { CHOICE_STYLE, choice } from "./choice.js";
-import { LINES, cividis, clamp, element, followTheme, format, inks, lettering, live, roundStep, shell, sized, ticks, toggle } from "./host.js";
+import { LINES, cividis, clamp, element, followTheme, format, inks, lettering, live, onEscape, roundStep, shell, sized, ticks, toggle } from "./host.js";
 
 export const FIELDS = ["stream", "added", "along", "towards"];
 // A span of norms wider than this opens on a logarithmic scale.
@@ -234,11 +234,7 @@ export function mount(host, view, link, kept = {}) {
     draw();
     if (!quiet) link.send?.("selected", [lock[0], lock[1] - 1]);
   }
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    set(opened);
-  };
+  onEscape(box, () => set(opened));
 
   const forget = followTheme(host, layout);
   const unfit = fitted(host, layout);

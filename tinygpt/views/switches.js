@@ -1,5 +1,5 @@
 // Switches: turn heads off, and see the loss and the next token's probabilities at once.
-import { ARROWS, element, followTheme, format, halves, inks, lettering, live, roundStep, shell, sized, ticks, toggle } from "./host.js";
+import { ARROWS, element, followTheme, format, halves, inks, lettering, live, onEscape, roundStep, shell, sized, ticks, toggle } from "./host.js";
 
 // Bit i of a combination is set where head i is off, so that 0 is the whole model.
 export const flip = (off, head) => off ^ (1 << head);
@@ -172,11 +172,7 @@ export function mount(host, view, link, kept = {}) {
     event.stopPropagation();
     buttons[neighbour(i, ARROWS[event.key])].focus();
   };
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    set(0);
-  };
+  onEscape(box, () => set(0));
 
   const forget = followTheme(host, draw);
   draw();

@@ -1,6 +1,6 @@
 // Tokens: type a text and see its pieces, their ids and bytes, under one tokenizer or two side by side.
 import { toBytes, toText, vocabulary } from "./bpe.js";
-import { ARROWS, clamp, element, followTheme, format, live, shell, toggle } from "./host.js";
+import { ARROWS, clamp, element, followTheme, format, live, onEscape, shell, toggle } from "./host.js";
 import { PIECE_STYLE, SHOWN, codePoint, hex, nameOf, paintPieces, spansOf, treeOf } from "./pieces.js";
 
 // The tokens that hold any byte from `start` to `end`, as first and behind the last.
@@ -271,11 +271,7 @@ export function mount(host, view, link, kept = {}) {
     text = area.value;
     read();
   };
-  box.onkeydown = (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    choose(null);
-  };
+  onEscape(box, () => choose(null));
 
   const forget = followTheme(host, () => {});
   read();
