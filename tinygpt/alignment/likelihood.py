@@ -28,6 +28,7 @@ def token_likelihoods(model: nn.Module, inputs: Int[Tensor, "B T"], targets: Int
         through both.
 
     Example:
+        >>> import torch
         >>> from tinygpt.models import GPT, GPTConfig
         >>> model, x = GPT(GPTConfig(vocab_size=16, n_layers=1), seed=0), torch.arange(9)[None]
         >>> log_probs, entropies = token_likelihoods(model, x[:, :-1], x[:, 1:])
