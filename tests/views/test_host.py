@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from views import inside, samples
 
+from tinygpt.alignment import Rollouts
 from tinygpt.tokenizers import BPETokenizer
 from tinygpt.views import (
     View,
@@ -20,6 +22,7 @@ from tinygpt.views import (
     model_map,
     patching,
     residual,
+    rollouts,
     switches,
     tokens,
 )
@@ -27,6 +30,9 @@ from tinygpt.views import (
 
 def views() -> list[View]:
     losses, probs = samples.combinations(3, 4)
+    tok = BPETokenizer(merges=[], specials=["</script><b>"])
+    drawn = torch.tensor([[104, 256], [105, 36]])
+    answers = Rollouts(drawn - 1, drawn, torch.zeros(2, 2), torch.tensor([True, False]))
     return [
         attention(samples.seen(2, 2, 8), samples.pieces(8)),
         switches(losses, probs, list("abcd"), [(0, 0), (0, 1), (1, 0)]),
@@ -36,6 +42,7 @@ def views() -> list[View]:
         patching({"residual": np.eye(2), "heads": np.eye(3)}, clean=["a$", "</b>"], corrupt=["c", "</b>"]),
         model_map(inside.model()),
         residual({"a$": inside.model()}, [1, 2, 3], ["a$", "b", "</b>"], answer=4),
+        rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 
 
@@ -48,9 +55,7 @@ def test_nothing_is_imported_before_a_view_is_made() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize(
-    "name", ["attention", "logit_lens", "merges", "model_map", "patching", "residual", "switches", "tokens"]
-)
+@pytest.mark.parametrize("name", sorted({view._module for view in views()}))
 def test_a_module_stands_alone(name: str) -> None:
     source = _host.module(name)
     lines = source.splitlines()

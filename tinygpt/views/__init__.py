@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tinygpt.views._model_map import ModelMap, model_map
     from tinygpt.views._patching import Patching, patching
     from tinygpt.views._residual import Residual, residual
+    from tinygpt.views._rollouts import RolloutBrowser, rollouts
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
 
@@ -29,6 +30,8 @@ _HOMES = {
     "patching": "_patching",
     "Residual": "_residual",
     "residual": "_residual",
+    "RolloutBrowser": "_rollouts",
+    "rollouts": "_rollouts",
     "Switches": "_switches",
     "switches": "_switches",
     "Tokens": "_tokens",
@@ -42,6 +45,7 @@ __all__ = [
     "ModelMap",
     "Patching",
     "Residual",
+    "RolloutBrowser",
     "Switches",
     "Tokens",
     "View",
@@ -51,6 +55,7 @@ __all__ = [
     "model_map",
     "patching",
     "residual",
+    "rollouts",
     "switches",
     "tokens",
 ]
