@@ -38,12 +38,13 @@ def test_model_and_tokenizer_come_back(config: GPTConfig, tmp_path: Path) -> Non
     assert (kept.model.head.weight is kept.model.embed.weight) == config.tied
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("plain_iterator", [False, True])
 def test_a_resumed_run_is_the_unbroken_run_bit_for_bit(
-    tmp_path: Path, precision: str, plain_iterator: bool
+    tmp_path: Path, precision: str, plain_iterator: bool, optimizer: str
 ) -> None:
-    config = TrainConfig(steps=9, lr=1e-2, warmup=3, accumulate=2, precision=precision)
+    config = TrainConfig(steps=9, lr=1e-2, warmup=3, accumulate=2, precision=precision, optimizer=optimizer)
     options = {"config": config, "progress": False, "every": 2}
 
     torch.manual_seed(5)

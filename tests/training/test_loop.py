@@ -233,6 +233,7 @@ def test_unknown_options_list_the_known_ones() -> None:
         (dict(warmup=-1), "warmup must be 0 or more; got -1"),
         (dict(decay=2.0), "decay must be between 0 and 1; got 2"),
         (dict(schedule="linear"), "schedule must be one of .*'wsd'.*got 'linear'"),
+        (dict(optimizer="sgd"), "optimizer must be one of .*'muon'.*got 'sgd'"),
     ],
 )
 def test_impossible_training_configs(change: dict, message: str) -> None:

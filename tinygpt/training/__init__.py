@@ -4,12 +4,14 @@ from tinygpt.training.checkpoint import Checkpoint, load, restore, save
 from tinygpt.training.fit import fit, mean_loss
 from tinygpt.training.loop import NonFiniteLoss, Step, TrainConfig, TrainState, train_steps
 from tinygpt.training.losses import linear_cross_entropy, next_token_loss
-from tinygpt.training.optim import adamw, learning_rate
+from tinygpt.training.optim import adamw, learning_rate, muon
+from tinygpt.training.orthogonal import Muon, orthogonalised
 from tinygpt.training.placement import autocast
 from tinygpt.training.run import Run
 
 __all__ = [
     "Checkpoint",
+    "Muon",
     "NonFiniteLoss",
     "Run",
     "Step",
@@ -22,7 +24,9 @@ __all__ = [
     "linear_cross_entropy",
     "load",
     "mean_loss",
+    "muon",
     "next_token_loss",
+    "orthogonalised",
     "restore",
     "save",
     "train_steps",

@@ -13,12 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from tinygpt.models import taps
-from tinygpt.training.optim import adamw, learning_rate
+from tinygpt.training.optim import OPTIMIZERS, learning_rate
 from tinygpt.training.placement import PRECISIONS, autocast, device_of, elements, to_device
 
 LossFn = Callable[[nn.Module, Any], "Tensor | tuple[Tensor, dict[str, float]]"]
 
-CHOICES = {"schedule": ("cosine", "wsd", "constant"), "precision": PRECISIONS}
+CHOICES = {
+    "optimizer": tuple(OPTIMIZERS),
+    "schedule": ("cosine", "wsd", "constant"),
+    "precision": PRECISIONS,
+}
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class TrainConfig:
     Args:
         steps: optimiser steps in all.
         lr: peak learning rate.
+        optimizer: "adamw", or "muon" for the matrices inside blocks, with AdamW for the rest.
         schedule: "cosine", "wsd" (warmup, stable, decay) or "constant".
         warmup: steps of linear warmup; a run that is shorter never reaches `lr`.
         final_lr: last learning rate, as a fraction of the peak.
         decay: with "wsd", the fraction of all steps spent decaying.
-        weight_decay: AdamW's, on matrices only.
+        weight_decay: share of a matrix taken away per step, times the learning rate; vectors keep theirs.
         beta1, beta2: AdamW's averaging of the gradient and of its square.
         clip: largest gradient norm; larger gradients are scaled down to it.
         accumulate: batches whose gradients are averaged into one step.
@@ -46,6 +51,7 @@ class TrainConfig:
 
     steps: int = 1000
     lr: float = 1e-3
+    optimizer: str = "adamw"
     schedule: str = "cosine"
     warmup: int = 20
     final_lr: float = 0.1
@@ -110,8 +116,8 @@ class TrainState:
 
     @classmethod
     def start(cls, model: nn.Module, config: TrainConfig) -> TrainState:
-        """Returns the state before the first step, with a fresh AdamW."""
-        return cls(model, adamw(model, config))
+        """Returns the state before the first step, with a fresh optimiser."""
+        return cls(model, OPTIMIZERS[config.optimizer](model, config))
 
 
 class NonFiniteLoss(ArithmeticError):

@@ -1,12 +1,15 @@
-"""AdamW with weight decay where it belongs, and learning rates over time."""
+"""AdamW with weight decay where it belongs, Muon for the matrices, and learning rates over time."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from tinygpt.training.orthogonal import Muon
+from tinygpt.training.placement import device_of, runs_in_bf16
 
 if TYPE_CHECKING:
     from tinygpt.training.loop import TrainConfig
@@ -18,15 +21,51 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     Source: Loshchilov & Hutter 2019, algorithm 2. The fused kernel is four times as fast as the loop,
     on a CPU too.
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(_groups(list(_trained(model).values()), config), **_options(model, config))
+
+
+def muon(model: nn.Module, config: TrainConfig) -> Muon:
+    """Returns an optimiser with orthogonal steps for the matrices inside blocks, and AdamW's for the rest.
+
+    Tables of tokens and positions, heads and vectors are no maps from one stream to another: Jordan et al.
+    2024 leave them to AdamW.
+
+    Raises:
+        ValueError: when there is no such matrix to train.
+    """
+    trained = _trained(model)
+    inside = [p for name, p in trained.items() if p.ndim == 2 and "blocks." in name]
+    if not inside:
+        raise ValueError(
+            'optimizer="muon" needs matrices inside blocks to train; there are none. Use "adamw".'
+        )
+    others = [p for p in trained.values() if all(p is not matrix for matrix in inside)]
+    matrices = {"params": inside, "weight_decay": config.weight_decay, "orthogonal": True}
+    rest = [{**group, "orthogonal": False} for group in _groups(others, config)]
+    dtype = torch.bfloat16 if runs_in_bf16(device_of(model), config.precision) else torch.float32
+    return Muon([matrices, *rest], dtype=dtype, **_options(model, config))
+
+
+OPTIMIZERS = {"adamw": adamw, "muon": muon}
+
+
+def _trained(model: nn.Module) -> dict[str, Tensor]:
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not trained:
         raise ValueError("no parameter of the model requires a gradient, so there is nothing to train.")
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    return trained
+
+
+def _groups(parameters: list[Tensor], config: TrainConfig) -> list[dict[str, Any]]:
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = trained[0].device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(config.beta1, config.beta2), fused=fused)
+
+
+def _options(model: nn.Module, config: TrainConfig) -> dict[str, Any]:
+    fused = device_of(model).type in ("cpu", "cuda")
+    return {"lr": config.lr, "betas": (config.beta1, config.beta2), "fused": fused}
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -21,11 +21,14 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
         device: where the products run.
         precision: as in `TrainConfig`.
     """
+    return torch.autocast(device.type, torch.bfloat16) if runs_in_bf16(device, precision) else nullcontext()
+
+
+def runs_in_bf16(device: torch.device, precision: str) -> bool:
+    """Whether matrix products run in bfloat16 there, at this precision of `TrainConfig`."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {PRECISIONS}; got {precision!r}.")
-    if precision == "fp32" or (precision == "auto" and not bf16_pays(device)):
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    return precision == "bf16" or (precision == "auto" and bf16_pays(device))
 
 
 def device_of(model: nn.Module) -> torch.device:
