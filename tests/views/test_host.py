@@ -17,6 +17,7 @@ from tinygpt.views import (
     View,
     _host,
     attention,
+    chat,
     logit_lens,
     merges,
     model_map,
@@ -42,6 +43,7 @@ def views() -> list[View]:
         patching({"residual": np.eye(2), "heads": np.eye(3)}, clean=["a$", "</b>"], corrupt=["c", "</b>"]),
         model_map(inside.model()),
         residual({"a$": inside.model()}, [1, 2, 3], ["a$", "b", "</b>"], answer=4),
+        chat(inside.model(vocab_size=257), tok, ["</script>$ {\\u2028"], raw=["model"], max_new_tokens=9),
         rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 

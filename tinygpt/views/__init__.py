@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
+    from tinygpt.views._chat import Chat, Turn, chat
     from tinygpt.views._host import View
     from tinygpt.views._logit_lens import LogitLens, logit_lens
     from tinygpt.views._merges import Merges, merges
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attention": "_attention",
     "attention": "_attention",
+    "Chat": "_chat",
+    "Turn": "_chat",
+    "chat": "_chat",
     "LogitLens": "_logit_lens",
     "logit_lens": "_logit_lens",
     "Merges": "_merges",
@@ -40,6 +44,7 @@ _HOMES = {
 }
 __all__ = [
     "Attention",
+    "Chat",
     "LogitLens",
     "Merges",
     "ModelMap",
@@ -48,8 +53,10 @@ __all__ = [
     "RolloutBrowser",
     "Switches",
     "Tokens",
+    "Turn",
     "View",
     "attention",
+    "chat",
     "logit_lens",
     "merges",
     "model_map",

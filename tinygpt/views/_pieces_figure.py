@@ -62,7 +62,7 @@ def wrap(
     lines: list[list[tuple[int, str, float]]] = [[]]
     room = ACROSS - 2.0
     for i, piece in pieces:
-        text = "".join(map(_drawable, piece))
+        text = "".join(map(drawable, piece))
         text = text if len(text) <= 60 else text[:59] + "…"
         width = max(len(text) + 0.8, 0.62 * len(label(i)) + 0.6)
         if width + 0.4 > room:
@@ -78,7 +78,7 @@ def wrap(
     return lines
 
 
-def _drawable(character: str) -> str:
+def drawable(character: str) -> str:
     """The character, or its code point where matplotlib's own font, the same on every machine, has none."""
     return character if ord(character) in _known() else f"‹{ord(character):X}›"
 

@@ -10,16 +10,16 @@ h3 span{font-weight:400}
 .cols>div{min-width:0;max-width:100%}
 `;
 
-// `layout` draws all again; `tabulate` returns the tables' nodes, and is asked only while they are shown.
+// `layout` draws all again; `tabulate` returns the tables' nodes, and is asked only while they are shown; without it there is no table.
 export function framed(host, title, { controls = [], ends = [], layout, tabulate }) {
   let big = false;
   const table = element("div", { tabindex: "-1", class: "scroll" });
   table.hidden = true;
   const refresh = () => table.hidden || table.replaceChildren(...tabulate());
-  const tableButton = toggle("Table", (on) => { table.hidden = !on; refresh(); });
+  const tableButton = tabulate ? [toggle("Table", (on) => { table.hidden = !on; refresh(); })] : [];
   const bigButton = toggle("Large text", (on) => { big = on; host.toggleAttribute("data-big", on); layout(); });
   const bar = element("div", { class: "bar" }, element("h2", {}, title), ...controls,
-    element("span", { class: "ends" }, ...ends, tableButton, bigButton));
+    element("span", { class: "ends" }, ...ends, ...tableButton, bigButton));
   const say = element("div", { class: "say", "aria-live": "polite" });
   return { bar, say, table, refresh, big: () => big };
 }
