@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from views import inside, samples
+from views import inside, samples, test_lora
 
 from tinygpt.alignment import Rollouts
 from tinygpt.tokenizers import BPETokenizer
@@ -19,6 +19,7 @@ from tinygpt.views import (
     attention,
     chat,
     logit_lens,
+    lora,
     merges,
     model_map,
     patching,
@@ -44,6 +45,7 @@ def views() -> list[View]:
         model_map(inside.model()),
         residual({"a$": inside.model()}, [1, 2, 3], ["a$", "b", "</b>"], answer=4),
         chat(inside.model(vocab_size=257), tok, ["</script>$ {\\u2028"], raw=["model"], max_new_tokens=9),
+        lora(test_lora.adapted(wide=1)),
         rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tinygpt.views._chat import Chat, Turn, chat
     from tinygpt.views._host import View
     from tinygpt.views._logit_lens import LogitLens, logit_lens
+    from tinygpt.views._lora import Adapters, lora
     from tinygpt.views._merges import Merges, merges
     from tinygpt.views._model_map import ModelMap, model_map
     from tinygpt.views._patching import Patching, patching
@@ -26,6 +27,8 @@ _HOMES = {
     "chat": "_chat",
     "LogitLens": "_logit_lens",
     "logit_lens": "_logit_lens",
+    "Adapters": "_lora",
+    "lora": "_lora",
     "Merges": "_merges",
     "merges": "_merges",
     "ModelMap": "_model_map",
@@ -43,6 +46,7 @@ _HOMES = {
     "View": "_host",
 }
 __all__ = [
+    "Adapters",
     "Attention",
     "Chat",
     "LogitLens",
@@ -58,6 +62,7 @@ __all__ = [
     "attention",
     "chat",
     "logit_lens",
+    "lora",
     "merges",
     "model_map",
     "patching",

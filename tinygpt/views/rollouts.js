@@ -130,7 +130,7 @@ export function mount(host, view, link, kept = {}) {
     who.classList.add("on");
     spans[at.token]?.classList.add("at");
     frame.say.textContent = sentence(at);
-    frame.refresh();
+    if (!peek) frame.refresh();
   }
 
   function sentence({ row, token }) {
@@ -143,7 +143,7 @@ export function mount(host, view, link, kept = {}) {
   }
 
   function tabulate() {
-    const { row } = peek ?? lock;
+    const { row } = lock;
     const { ids } = rows[row];
     const body = ids.map((id, i) => [i + 1, names[id], ...view.kinds.map((key) => (key === "advantage" ? signed : (v) => format(v, 2))(values[row][key][i]))]);
     return [
