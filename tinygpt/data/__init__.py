@@ -3,6 +3,7 @@
 from tinygpt.data import worlds
 from tinygpt.data.cache import cache_folder
 from tinygpt.data.counting import NGram
+from tinygpt.data.duplicates import near_duplicates
 from tinygpt.data.harvest import Corpus, documentation
 from tinygpt.data.lessons import answer_batch, lessons
 from tinygpt.data.masking import masked
@@ -26,6 +27,7 @@ __all__ = [
     "drawn",
     "lessons",
     "masked",
+    "near_duplicates",
     "next_tokens",
     "pack",
     "rulers",
