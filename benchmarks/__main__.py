@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.core import Options
 
-WORKS = ("train", "decode", "capture", "imports", "tokenizer")
+WORKS = ("train", "decode", "capture", "imports", "tokenizer", "shakespeare")
 
 
 def options(arguments: list[str] | None = None) -> tuple[str, Options]:
@@ -26,7 +26,8 @@ def options(arguments: list[str] | None = None) -> tuple[str, Options]:
     parser.add_argument("--out", type=Path, help="append JSON lines to this file")
     parser.add_argument("--losses", action="store_true", help="train: compare validation losses, not speed")
     parser.add_argument("--steps", type=int, default=Options.steps, help="with --losses")
-    parser.add_argument("--seeds", type=int, default=Options.seeds, help="with --losses")
+    parser.add_argument("--seeds", type=int, default=Options.seeds, help="with --losses, and shakespeare")
+    parser.add_argument("--text", type=Path, help="shakespeare: the file, if it is not to be downloaded")
     given = vars(parser.parse_args(arguments))
     return given.pop("work"), Options(**{f.name: given[f.name] for f in fields(Options)})
 

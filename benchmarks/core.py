@@ -45,6 +45,7 @@ class Options:
         clock: "cpu" (time of this process on all its threads) or "wall".
         out: JSON lines are appended there; None keeps none.
         losses, steps, seeds: `train` compares validation losses after so many steps instead of speeds.
+        text: file that `shakespeare` trains on; None takes the one in the cache or from the web.
     """
 
     quick: bool = False
@@ -56,6 +57,7 @@ class Options:
     losses: bool = False
     steps: int = 100
     seeds: int = 3
+    text: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def core(monkeypatch: pytest.MonkeyPatch):
     return benchmarks.core
 
 
-@pytest.mark.parametrize("work", ["train", "decode", "capture", "imports", "tokenizer"])
+@pytest.mark.parametrize("work", ["train", "decode", "capture", "imports", "tokenizer", "shakespeare"])
 def test_gates_hold(work: str) -> None:
     pytest.importorskip("transformers")
     done = subprocess.run(

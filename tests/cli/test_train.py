@@ -224,3 +224,13 @@ def test_validation_loss_is_the_mean_over_tokens() -> None:
     assert train.val_loss(model, tokens, 16) == pytest.approx(want.item(), rel=1e-2)
     first = F.cross_entropy(model(ids[:32].view(2, 16)).flatten(0, 1), ids[1:33])
     assert train.val_loss(model, tokens, 16, most=40) == pytest.approx(first.item(), rel=1e-2)
+
+
+def test_a_token_for_each_character(text: Path, out: Path, capsys) -> None:
+    assert tinygpt_train(text, out, "--characters", "--steps", "3") == 0
+    kept = training.load(out)
+    known = sorted(set(text.read_text(encoding="utf-8")))
+    assert kept.tokenizer == train_characters("".join(known))
+    assert kept.model.config.vocab_size == len(known)
+    assert tinygpt_train(text, out, "--resume", "--steps", "5") == 0
+    assert len(losses(out)) == 5 and training.load(out).tokenizer == kept.tokenizer

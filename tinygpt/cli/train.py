@@ -16,7 +16,7 @@ from tinygpt import data, runtime, training
 from tinygpt.cli.flags import add_flags, chosen, flag
 from tinygpt.models import GPT, GPTConfig
 from tinygpt.models.config import CHOICES as MODEL_CHOICES
-from tinygpt.tokenizers import Tokenizer, train_bpe
+from tinygpt.tokenizers import Tokenizer, train_bpe, train_characters
 from tinygpt.training import TrainConfig
 from tinygpt.training.loop import CHOICES as TRAIN_CHOICES
 
@@ -37,6 +37,7 @@ class TrainOptions:
         out: file for the model, its tokenizer and its training state.
         minutes: how long to train when --steps is not given; the speed is measured first.
         vocab_size: tokens of the byte-pair encoding that is trained first.
+        characters: a token for each character of the text instead; --vocab-size does not matter then.
         batch_size: sequences per batch.
         seed: of the weights and of the order of the data.
         resume: go on from --out if it exists, with its options; only --steps may be another, to train longer.
@@ -50,6 +51,7 @@ class TrainOptions:
     out: str = "model.safetensors"
     minutes: float = 5.0
     vocab_size: int = 4096
+    characters: bool = False
     batch_size: int = 32
     seed: int = 0
     resume: bool = False
@@ -133,7 +135,7 @@ def begun(given: argparse.Namespace, device: torch.device) -> Job:
     shape = GPTConfig(**{**MODEL, **chosen(GPTConfig, given), "vocab_size": options.vocab_size})
     chosen_training = chosen(TrainConfig, given)
     config = TrainConfig(**{**TRAINING, **chosen_training})
-    text = read(options.data, options.vocab_size)
+    text = read(options.data, None if options.characters else options.vocab_size)
     _check_length(text, shape.context)
     model = GPT(replace(shape, vocab_size=text.tokenizer.vocab_size), seed=options.seed).to(device)
     job = Job(options, text, model, config)
@@ -166,17 +168,23 @@ def resumed(path: str, given: argparse.Namespace, device: torch.device) -> Job:
         raise ValueError(f"{path} has made {done} steps; got --steps {config.steps}. Ask for more in all.")
     print(f"{path}: {done:,} steps made" + ("; a larger --steps goes on" if config.steps == done else ""))
     options = replace(TrainOptions(**kept.info["options"]), out=path, resume=True, overwrite=False)
-    text = read(options.data, options.vocab_size, kept.tokenizer)
+    text = read(options.data, tokenizer=kept.tokenizer)
     if text.sha256() != kept.info["text_sha256"]:
         raise ValueError(f"{options.data} is no longer the text that {path} was begun with. Use --overwrite.")
     return Job(options, text, kept.model, config)
 
 
-def read(name: str, vocab_size: int, tokenizer: Tokenizer | None = None) -> Text:
-    """Returns a text as tokens, under a given tokenizer or one trained on what is to be trained on."""
+def read(name: str, vocab_size: int | None = None, tokenizer: Tokenizer | None = None) -> Text:
+    """Returns a text as tokens, under a given tokenizer or a new one.
+
+    A new one is trained on what is to be trained on; without a size it knows each character of the text.
+    """
     documents = corpus(name)
     started = time.perf_counter()
-    tokenizer = tokenizer or train_bpe(documents[0], vocab_size, special_tokens=[END])
+    if tokenizer is None and vocab_size is None:
+        tokenizer = train_characters(text for side in documents for text in side)
+    elif tokenizer is None:
+        tokenizer = train_bpe(documents[0], vocab_size, special_tokens=[END])
     end, size = tokenizer.special_tokens.get(END), tokenizer.vocab_size
     train, val = (data.pack(map(tokenizer.encode, part), size, separator=end) for part in documents)
     seconds = time.perf_counter() - started
