@@ -337,3 +337,7 @@ def test_what_is_refused() -> None:
         dpo_loss(model)(model, pairs)
     with pytest.raises(ValueError, match="at least 1; got 3 and 0"):
         pair_batches(pairs, 0)
+    torn = Pairs(pairs.inputs[::2], pairs.targets[::2])  # of 3 pairs, as one of two processes gets them
+    for loss_fn in (dpo_loss(small()), lambda m, batch: bradley_terry_loss(RewardModel(m), batch)):
+        with pytest.raises(ValueError, match=r"3 rows are no pairs\. Several processes need"):
+            loss_fn(model, torn)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinygpt.alignment.likelihood import check_apart, counted_logits
+from tinygpt.alignment.preferences import halves
 from tinygpt.training.loop import LossFn
 from tinygpt.training.losses import IGNORE
 from tinygpt.training.placement import device_of
@@ -50,7 +51,7 @@ def dpo_loss(reference: nn.Module | None, *, beta: float = 0.1, nll: float = 0.0
     def loss_fn(model: nn.Module, pairs: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
         log_probs = sequence_log_probs(model, pairs.inputs, pairs.targets)
         rewards = beta * (log_probs - _reference(reference, model, pairs))
-        chosen, rejected = rewards.chunk(2)
+        chosen, rejected = halves(rewards)
         margin = chosen - rejected
         loss = -F.logsigmoid(margin).mean()
         if nll:

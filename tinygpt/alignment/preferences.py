@@ -100,6 +100,20 @@ def pair_batches(pairs: Pairs, batch_size: int, seed: int = 0) -> Stream[Pairs]:
     return Stream(make)
 
 
+def halves(values: Float[Tensor, " R"]) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
+    """Returns what belongs to the chosen answers of `Pairs`, and what to the rejected ones.
+
+    Raises:
+        ValueError: when the number of rows is odd.
+    """
+    if len(values) % 2:
+        raise ValueError(
+            f"{len(values)} rows are no pairs. Several processes need a number of pairs that they divide."
+        )
+    chosen, rejected = values.chunk(2)
+    return chosen, rejected
+
+
 def _answered(tok: Tokenizer, before: list[int], answer: str) -> Row:
     said = [*tok.encode(answer), tok.special_tokens[CHAT_TOKENS[1]]]
     return before + said, [False] * len(before) + [True] * len(said)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tinygpt.alignment.preferences import halves
 from tinygpt.models import GPT
 from tinygpt.training.losses import IGNORE
 
@@ -76,7 +77,7 @@ def bradley_terry_loss(model: nn.Module, batch: Pairs) -> Scored:
 
     Source: Bradley & Terry 1952; Ouyang et al. 2022, equation 1, with one pair to a prompt.
     """
-    chosen, rejected = model(batch.inputs, batch.targets).float().chunk(2)
+    chosen, rejected = halves(model(batch.inputs, batch.targets).float())
     margin = chosen - rejected
     metrics = {"accuracy": (margin > 0).float().mean(), "margin": margin.detach().mean()}
     return -F.logsigmoid(margin).mean(), metrics

@@ -1,11 +1,16 @@
-"""`tinygpt train`: from text to a tokenizer and a model in one file."""
+"""`tinygpt train`: from text to a tokenizer and a model in one file.
+
+With several GPUs or processes: `torchrun --nproc-per-node 2 -m tinygpt train`, which gives the same losses.
+"""
 
 from __future__ import annotations
 
 import argparse
 import copy
 import hashlib
+import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,7 +29,7 @@ END = "<|end|>"
 MODEL = {"n_layers": 4, "n_heads": 4, "d_model": 128, "context": 128}
 TRAINING = {"lr": 3e-3, "warmup": 100}
 # A resumed run keeps every other option, because it is to end where the unbroken run would have.
-FREE_ON_RESUME = {"out", "resume", "overwrite", "steps"}
+FREE_ON_RESUME = {"out", "resume", "overwrite", "steps", "shard"}
 
 
 @dataclass(frozen=True)
@@ -104,19 +109,26 @@ def run(argv: list[str]) -> int:
     started = time.perf_counter()
     given = parse(argv)
     options = TrainOptions(**chosen(TrainOptions, given))
+    with training.joined() as crew, redirect_stdout(None if crew.rank else sys.stdout):
+        exists = crew.first(_exists(options))
+        threads, device = runtime.use_threads(), crew.device if crew.size > 1 else runtime.best_device()
+        print(f"device {device}, {threads} threads" + (f", {crew.size} processes" if crew.size > 1 else ""))
+        job = resumed(options.out, given, device) if options.resume and exists else begun(given, device)
+        print(f"model {job.model.n_parameters:,} parameters, {job.config.steps:,} steps")
+        result = _fit(job)
+        if crew.measures(job.model):
+            _report(result, job)
+        print(f"{time.perf_counter() - started:.0f} s in all, with the tokenizer and the validation")
+    return 130 if result.interrupted else 0
+
+
+def _exists(options: TrainOptions) -> bool:
     exists = Path(options.out).exists()
     if exists and not (options.resume or options.overwrite):
         raise FileExistsError(
             f"{options.out} exists. Use --resume to go on from it, --overwrite, or another --out."
         )
-    threads, device = runtime.use_threads(), runtime.best_device()
-    print(f"device {device}, {threads} threads")
-    job = resumed(options.out, given, device) if options.resume and exists else begun(given, device)
-    print(f"model {job.model.n_parameters:,} parameters, {job.config.steps:,} steps")
-    result = _fit(job)
-    _report(result, job)
-    print(f"{time.perf_counter() - started:.0f} s in all, with the tokenizer and the validation")
-    return 130 if result.interrupted else 0
+    return exists
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -136,6 +148,8 @@ def begun(given: argparse.Namespace, device: torch.device) -> Job:
     chosen_training = chosen(TrainConfig, given)
     config = TrainConfig(**{**TRAINING, **chosen_training})
     text = read(options.data, None if options.characters else options.vocab_size)
+    if training.world().first(text.sha256()) != text.sha256():
+        raise ValueError(f"{options.data} is another text here than on the first machine. Give all the same.")
     _check_length(text, shape.context)
     model = GPT(replace(shape, vocab_size=text.tokenizer.vocab_size), seed=options.seed).to(device)
     job = Job(options, text, model, config)
@@ -229,7 +243,7 @@ def steps_in(minutes: float, job: Job) -> int:
     config = replace(job.config, steps=12)
     trial = training.train_steps(copy.deepcopy(job.model), job.batches, training.next_token_loss, config)
     seconds = sorted(step.seconds for step in trial)[6]
-    return max(10, int(0.95 * 60 * minutes / seconds))
+    return training.world().first(max(10, int(0.95 * 60 * minutes / seconds)))
 
 
 def val_loss(model: torch.nn.Module, tokens: np.ndarray, context: int, most: int = 1 << 18) -> float:

@@ -1,6 +1,7 @@
 """Training: one loop for every stage, its losses, its checkpoints and its record."""
 
 from tinygpt.training.checkpoint import Checkpoint, load, restore, save
+from tinygpt.training.distributed import World, joined, world
 from tinygpt.training.fit import fit, mean_loss
 from tinygpt.training.loop import NonFiniteLoss, Step, TrainConfig, TrainState, train_steps
 from tinygpt.training.losses import linear_cross_entropy, next_token_loss
@@ -17,9 +18,11 @@ __all__ = [
     "Step",
     "TrainConfig",
     "TrainState",
+    "World",
     "adamw",
     "autocast",
     "fit",
+    "joined",
     "learning_rate",
     "linear_cross_entropy",
     "load",
@@ -30,4 +33,5 @@ __all__ = [
     "restore",
     "save",
     "train_steps",
+    "world",
 ]

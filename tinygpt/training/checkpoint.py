@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tinygpt.models import GPT, Encoder, EncoderDecoder, GPTConfig, uncompiled
 from tinygpt.tokenizers import Tokenizer, from_json
+from tinygpt.training.distributed import like, whole, world
 from tinygpt.training.loop import TrainState
 
 FORMAT = 1
@@ -49,6 +50,8 @@ def save(
     info: dict[str, Any] | None = None,
 ) -> Path:
     """Writes a checkpoint; an interrupted write leaves the earlier file as it was.
+
+    Processes that share a run all call it, and the first one writes.
 
     Args:
         path: where to; folders are made.
@@ -86,11 +89,11 @@ def describe(
         ValueError: when the model is none of the three families, or `info` is nothing that JSON can hold.
     """
     model = uncompiled(model)
-    if type(model).__name__ not in KINDS:
-        raise ValueError(f"a checkpoint holds a tinygpt {' or '.join(KINDS)}; got {type(model).__name__}.")
+    if (kind := _kind(model)) not in KINDS:
+        raise ValueError(f"a checkpoint holds a tinygpt {' or '.join(KINDS)}; got {kind}.")
     said = {
         "format": FORMAT,
-        "kind": type(model).__name__,
+        "kind": kind,
         "config": asdict(model.config),
         "info": info or {},
     }
@@ -135,7 +138,7 @@ def restore(path: str | os.PathLike[str], state: TrainState) -> dict[str, Any]:
         raise ValueError(f"{path} holds a model but no training state, so it cannot be resumed. Use load().")
     model = uncompiled(state.model)
     saved = f"{header.get('kind', 'GPT')} {GPTConfig(**header['config'])}"
-    if saved != (this := f"{type(model).__name__} {getattr(model, 'config', None)}"):
+    if saved != (this := f"{_kind(model)} {getattr(model, 'config', None)}"):
         raise ValueError(f"{path} is a run of another shape: {saved}; this model is {this}.")
     _load_weights(state.model, tensors)
     _load_optimizer(state, tensors)
@@ -149,7 +152,9 @@ def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], abou
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    tensors = {name: whole(value.detach()).cpu().contiguous() for name, value in tensors.items()}
+    if world().rank:
+        return path
     try:
         save_file(tensors, temporary, metadata={"tinygpt": about})
         os.replace(temporary, path)
@@ -173,6 +178,10 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     return tensors, header
 
 
+def _kind(model: nn.Module) -> str:
+    return type(model).__name__.removeprefix("FSDP")  # how a sharded model's class is called
+
+
 def _unshared(model: nn.Module) -> dict[str, Tensor]:
     state = model.state_dict()
     if model.config.tied:
@@ -185,13 +194,14 @@ def _load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     model = uncompiled(model)
     if model.config.tied:
         weights["head.weight"] = weights["embed.weight"]
-    if odd := sorted(set(weights) ^ set(model.state_dict())):
+    own = model.state_dict()
+    if odd := sorted(set(weights) ^ set(own)):
         raise ValueError(
             f"the checkpoint and the model do not have the same weights: {odd[0]} is in one only. "
             "Was it saved with adapters? Give the model the same ones with add_lora and use restore or "
             "fit(resume=True), or merge_lora before you save."
         )
-    model.load_state_dict(weights, strict=True)
+    model.load_state_dict({name: like(value, own[name]) for name, value in weights.items()}, strict=True)
 
 
 def _optimizer_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -208,14 +218,19 @@ def _load_optimizer(state: TrainState, tensors: dict[str, Tensor]) -> None:
         if key.startswith("optimizer."):
             name, _, moment = key.removeprefix("optimizer.").rpartition(".")
             kept.setdefault(name, {})[moment] = value
-    names = {parameter: name for name, parameter in uncompiled(state.model).named_parameters()}
+    named = dict(uncompiled(state.model).named_parameters())
+    names = {parameter: name for name, parameter in named.items()}
     groups = state.optimizer.param_groups
     trained = [names[parameter] for group in groups for parameter in group["params"]]
     if frozen := sorted(set(kept) - set(trained)):
         raise ValueError(f"the checkpoint's run trained {frozen}, which are frozen now. Unfreeze them first.")
-    moments = {i: kept[name] for i, name in enumerate(trained) if name in kept}
+    moments = {i: _placed(kept[name], named[name]) for i, name in enumerate(trained) if name in kept}
     packed = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": moments, "param_groups": packed})
+
+
+def _placed(moments: dict[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
+    return {name: like(value, weight) if value.ndim else value for name, value in moments.items()}
 
 
 def _rng_tensors() -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from tinygpt.training.checkpoint import describe, restore, save
+from tinygpt.training.distributed import world
 from tinygpt.training.loop import LossFn, TrainConfig, TrainState, loss_and_metrics, train_steps, with_changes
 from tinygpt.training.losses import next_token_loss
 from tinygpt.training.placement import autocast, device_of, to_device
@@ -50,6 +51,9 @@ def fit(
 
     Ctrl-C, a notebook's stop button and `stop` end it after the step in hand: the model keeps what it
     learnt, the checkpoint is written, and `run.interrupted` is True. A second Ctrl-C ends it at once.
+
+    Processes that torchrun started share each step; see `tinygpt.training.joined`. The first one alone
+    measures, shows progress and writes.
 
     Args:
         model: trained in place, on the device it is on.
@@ -92,7 +96,9 @@ def fit(
     if checkpoint is not None:
         describe(model, tokenizer, info)  # what cannot be saved is refused now, not after the training
     state, run = TrainState.start(model, config), Run(total=config.steps, ruler=dict(ruler or {}))
-    if checkpoint is not None and Path(checkpoint).exists():
+    crew = world()
+    # Asked of the first process: it may still be writing what the others would look for.
+    if checkpoint is not None and crew.first(Path(checkpoint).exists()):
         run = _continued(checkpoint, state, run, resume, overwrite)
     steps = train_steps(model, _skipped(batches, state.batches), loss_fn, config, state=state)
 
@@ -100,12 +106,14 @@ def fit(
         if checkpoint is not None and run.steps:  # a first measurement that fails leaves no file behind
             save(checkpoint, model, tokenizer=tokenizer, state=state, info={**info, "run": run.to_dict()})
 
-    display = progress_for(run, progress)
+    if not crew.measures(model):
+        measure = {}
+    display = progress_for(run, progress and crew.rank == 0)
     with _interrupts() as interrupted:
         try:
             if state.step == 0:
                 _take(run, model, measure)
-            while state.step < config.steps and not (stop.is_set() or interrupted.is_set()):
+            while state.step < config.steps and not crew.any(stop.is_set() or interrupted.is_set()):
                 run.steps.append(next(steps))
                 done = state.step == config.steps
                 if done or state.step % every == 0:

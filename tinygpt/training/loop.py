@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tinygpt.models import taps
+from tinygpt.training.distributed import shard, whole, world
 from tinygpt.training.optim import OPTIMIZERS, learning_rate
 from tinygpt.training.placement import PRECISIONS, autocast, device_of, elements, to_device
 
@@ -44,6 +45,8 @@ class TrainConfig:
         precision: "fp32", "bf16" (weights stay float32), or "auto": bf16 where the hardware has it.
         compile: compile the model with `torch.compile`; needs a C++ compiler on a CPU. A model whose taps
             are captured or edited from the start runs uncompiled.
+        shard: spread the weights over the processes that torchrun started (FSDP2); for models too large
+            for one GPU.
 
     Raises:
         ValueError: when a number is out of range.
@@ -63,6 +66,7 @@ class TrainConfig:
     accumulate: int = 1
     precision: str = "auto"
     compile: bool = False
+    shard: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate"):
@@ -80,6 +84,8 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}.")
+        if self.shard and self.optimizer != "adamw":
+            raise ValueError(f'{self.optimizer} needs whole matrices, which shard=True cuts. Use "adamw".')
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,9 @@ class TrainState:
 
     @classmethod
     def start(cls, model: nn.Module, config: TrainConfig) -> TrainState:
-        """Returns the state before the first step, with a fresh optimiser."""
+        """Returns the state before the first step, with a fresh optimiser; shards the model where wanted."""
+        if config.shard:
+            shard(model)
         return cls(model, OPTIMIZERS[config.optimizer](model, config))
 
 
@@ -154,7 +162,8 @@ def train_steps(
         [0, 1, 2]
     """
     state = state or TrainState.start(model, config)
-    device = device_of(model)
+    crew, device = world(), device_of(model)
+    crew.align(model)
     watched = any(tap.watched for tap in taps(model).values())  # what is compiled would keep these hooks
     runner = torch.compile(model) if config.compile and not watched else model
     source = iter(batches)
@@ -167,22 +176,25 @@ def train_steps(
         model.train()
         losses, reports, tokens = [], [], 0
         for _ in range(config.accumulate):
-            batch = to_device(_next(source, state.step), device)
+            batch = to_device(crew.rows(_next(source, state.step)), device)
             with autocast(device, config.precision):
                 loss, report = loss_and_metrics(loss_fn(runner, batch))
             (loss / config.accumulate).backward()
             losses.append(loss.detach())
             reports.append(report)
             tokens += elements(batch)
-        loss_value = torch.stack(losses).mean().item()
+        crew.average(model)
+        metrics = _means(reports)
+        loss_value, *means = crew.mean([torch.stack(losses).mean().item(), *metrics.values()])
         norm = _update(state, loss_value, config)
         seconds = time.perf_counter() - started
-        yield Step(state.step - 1, loss_value, lr, norm, tokens, seconds, _means(reports))
+        said = dict(zip(metrics, means, strict=True))
+        yield Step(state.step - 1, loss_value, lr, norm, tokens * crew.size, seconds, said)
 
 
 def _update(state: TrainState, loss: float, config: TrainConfig) -> float:
     """Clips the gradient and applies it; refuses one that is not finite. Returns its norm."""
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip).item()
+    norm = whole(nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)).item()
     if not (math.isfinite(loss) and math.isfinite(norm)):
         state.optimizer.zero_grad(set_to_none=True)
         raise NonFiniteLoss(

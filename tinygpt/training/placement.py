@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any
@@ -38,14 +39,19 @@ def device_of(model: nn.Module) -> torch.device:
 
 def to_device(batch: Any, device: torch.device) -> Any:
     """Returns the batch with every tensor in it on `device`."""
+    # Apple's GPU would read the batch later, when it may be gone.
+    return mapped(batch, lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
+
+
+def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Returns the batch with every tensor in it changed; what else is in it stays as it is."""
     if isinstance(batch, Tensor):
-        # Apple's GPU would read the batch later, when it may be gone.
-        return batch.to(device, non_blocking=device.type == "cuda")
+        return change(batch)
     if isinstance(batch, (tuple, list)):
-        parts = [to_device(part, device) for part in batch]
+        parts = [mapped(part, change) for part in batch]
         return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
     if isinstance(batch, dict):
-        return {key: to_device(part, device) for key, part in batch.items()}
+        return {key: mapped(part, change) for key, part in batch.items()}
     return batch
 
 
