@@ -19,7 +19,8 @@ export function spread(wanted, apart, least, most) {
 export function lineChart(canvas, host, { names, series, unit, marks, at, width, text, tall }) {
   const ink = inks(host);
   const longest = Math.max(...marks.map(([, mark]) => mark.length), 2);
-  const tail = Math.min(14, Math.max(...series.map(({ name }) => name.length), 3)) * text * 0.68 + 18;
+  const most = Math.min(24, Math.max(14, Math.floor(width / text / 3))); // characters of a name; a wide chart has room for more
+  const tail = Math.min(most, Math.max(...series.map(({ name }) => name.length), 3)) * text * 0.68 + 18;
   const [left, top, right] = [longest * text * 0.6 + 12, text * 0.7, width - tail];
   const toX = (i) => left + (names.length > 1 ? (i / (names.length - 1)) * (right - left) : (right - left) / 2);
   const toY = (value) => top + tall * (1 - unit(value));
@@ -37,7 +38,7 @@ export function lineChart(canvas, host, { names, series, unit, marks, at, width,
   pen.strokeRect(toX(at), top, 0, tall);
   nameSteps(pen, ink, { names, toX, y: top + tall + text * 1.5, text, at });
   const ends = spread(series.map(({ values }) => toY(values.at(-1))), text * 1.15, top, top + tall);
-  series.forEach((line, i) => drawLine(pen, ink, line, { toX, toY, at, text, right, end: ends[i] }));
+  series.forEach((line, i) => drawLine(pen, ink, line, { toX, toY, at, text, right, most, end: ends[i] }));
 }
 
 function nameSteps(pen, ink, { names, toX, y, text, at }) {
@@ -52,7 +53,7 @@ function nameSteps(pen, ink, { names, toX, y, text, at }) {
   });
 }
 
-function drawLine(pen, ink, { name, values, colour, dash = [], thick }, { toX, toY, at, text, right, end }) {
+function drawLine(pen, ink, { name, values, colour, dash = [], thick }, { toX, toY, at, text, right, most, end }) {
   pen.strokeStyle = pen.fillStyle = colour;
   pen.lineWidth = thick ? 3 : 2;
   pen.lineJoin = "round";
@@ -67,7 +68,7 @@ function drawLine(pen, ink, { name, values, colour, dash = [], thick }, { toX, t
   pen.fillStyle = ink.ink;
   pen.textAlign = "left";
   lettering(pen, `${thick ? 700 : 400} ${text}px system-ui,sans-serif`);
-  pen.fillText(shorten(name, 14), right + 10, end + text * 0.35);
+  pen.fillText(shorten(name, most), right + 10, end + text * 0.35);
   pen.lineWidth = 1;
   pen.strokeRect(right + 2, toY(values.at(-1)), 5, 0);
 }
