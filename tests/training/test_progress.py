@@ -95,6 +95,26 @@ def test_the_live_picture_says_what_is_left_and_is_not_redrawn_at_every_step(
     assert "left" not in shown[1]["image/svg+xml"]
 
 
+class Told:
+    """A display of one's own."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.closed = 0
+
+    def update(self, run: Run) -> None:
+        self.steps.append(len(run.steps))
+
+    def close(self, run: Run) -> None:
+        self.closed += 1
+
+
+def test_a_display_of_ones_own_is_told_every_step_and_the_end() -> None:
+    told = Told()
+    tiny_run(progress=told)
+    assert told.steps == [1, 2, 3, 4, 5] and told.closed == 1
+
+
 SETUP = """
 import tinygpt as tg
 model = tg.GPT(tg.GPTConfig(vocab_size=32, n_layers=1, d_model=16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import matplotlib
@@ -78,3 +79,16 @@ def test_the_picture_has_the_losses_only() -> None:
 def test_it_comes_back_from_json() -> None:
     there = run(interrupted=True)
     assert Run.from_dict(json.loads(json.dumps(there.to_dict()))) == there
+
+
+def test_names_of_a_ruler_that_would_overlap_are_pushed_apart() -> None:
+    crowded = run()
+    crowded.ruler = {"bigram": 3.3, "uniform": 3.47, "unigram": 3.44}
+    ax = crowded.plot()
+    low, high = ax.get_ylim()
+    heights = [text.xy[1] for text in ax.texts]
+    assert [text.get_text() for text in ax.texts] == ["uniform 3.47", "unigram 3.44", "bigram 3.30"]
+    assert all(above - below >= 0.05 * (high - low) for above, below in pairwise(heights))
+    assert [line.get_ydata()[0] for line in ax.lines[1:]] == [3.3, 3.47, 3.44], (
+        "the lines stay where they are"
+    )

@@ -48,8 +48,8 @@ def loss_curve(
     parts += [_text(LEFT - 6, y(v) + 4, f"{v:g}", anchor="end") for v in _ticks(low, high)]
     parts += [_text(x(s), H - BOTTOM + 16, f"{s:g}", anchor="middle") for s in _ticks(0, last)]
     parts += _ruler_lines(ruler, y)
-    parts.append(line(_thinned(losses), GREY, 1, opacity=0.35))
-    parts.append(line(_thinned(_smooth(losses)), BLUE, 2.5))
+    parts.append(line(thinned(losses), GREY, 1, opacity=0.35))
+    parts.append(line(thinned([*map(MovingAverage(), losses)]), BLUE, 2.5))
     parts += [line(points, GREEN, 2.5) for points in measured.values()]
     parts.append(_legend(["loss", *measured]))
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" height="{H}" role="img"'
@@ -108,17 +108,28 @@ def _legend(names: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def _smooth(values: Sequence[float], keep: float = 0.9) -> list[float]:
-    """Exponential moving average, corrected for its start as in Adam; what is not finite is left out."""
-    out, mean, weight = [], 0.0, 0.0
-    for value in values:
-        if math.isfinite(value):
-            mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
-        out.append(mean / weight if math.isfinite(value) else math.nan)
-    return out
+class MovingAverage:
+    """An exponential moving average, corrected for its start as in Adam; what is not finite is left out.
+
+    Example:
+        >>> average = MovingAverage(keep=0.5)
+        >>> [average(value) for value in (1.0, 1.0, 4.0)]
+        [1.0, 1.0, 2.7142857142857144]
+    """
+
+    def __init__(self, keep: float = 0.9) -> None:
+        self.keep, self.mean, self.weight = keep, 0.0, 0.0
+
+    def __call__(self, value: float) -> float:
+        """The average with one more value; NaN for a value that is not finite."""
+        if not math.isfinite(value):
+            return math.nan
+        self.mean = self.keep * self.mean + (1 - self.keep) * value
+        self.weight = self.keep * self.weight + (1 - self.keep)
+        return self.mean / self.weight
 
 
-def _thinned(values: Sequence[float], most: int = 300) -> list[Point]:
+def thinned(values: Sequence[float], most: int = 300) -> list[Point]:
     """(step, value) of at most `most` + 1 values, the last one among them; steps count from 1."""
     stride = max(1, math.ceil(len(values) / most))
     kept = [*range(0, len(values) - 1, stride), len(values) - 1] if values else []

@@ -20,7 +20,7 @@ from tinygpt.training.distributed import world
 from tinygpt.training.loop import LossFn, TrainConfig, TrainState, loss_and_metrics, train_steps, with_changes
 from tinygpt.training.losses import next_token_loss
 from tinygpt.training.placement import autocast, device_of, to_device
-from tinygpt.training.progress import progress_for
+from tinygpt.training.progress import Display, progress_for
 from tinygpt.training.run import Run
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fit(
     tokenizer: Tokenizer | None = None,
     info: Mapping[str, Any] | None = None,
     stop: threading.Event | None = None,
-    progress: bool = True,
+    progress: bool | Display = True,
     **changes: Any,
 ) -> Run:
     """Trains the model in place, leaves it in evaluation mode, and returns the `Run`.
@@ -71,7 +71,7 @@ def fit(
         overwrite: replace an existing `checkpoint`.
         tokenizer, info: saved with the checkpoint; `info` is anything that JSON can hold.
         stop: set it from another thread to end the run; Ctrl-C does not set it.
-        progress: show a bar (terminal) or a live curve (notebook).
+        progress: show a bar (terminal) or a live curve (notebook), or tell a `Display` of your own.
         **changes: fields of `TrainConfig`.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -19,6 +19,16 @@ def in_notebook() -> bool:
         return False
     shell = sys.modules["IPython"].get_ipython()
     return getattr(shell, "kernel", None) is not None
+
+
+class Display(Protocol):
+    """What `fit` tells how far it is; called in the thread that trains."""
+
+    def update(self, run: Run) -> None:
+        """After every step."""
+
+    def close(self, run: Run) -> None:
+        """Once, at the end, however it came."""
 
 
 class Silent:
@@ -100,8 +110,10 @@ def _numbers(run: Run) -> dict[str, str]:
     return {"loss": f"{sum(s.loss for s in recent) / max(1, len(recent)):.3f}", "tokens/s": f"{speed:,.0f}"}
 
 
-def progress_for(run: Run, wanted: bool) -> Silent | Terminal | Lines | Notebook:
-    """Returns the display that fits where this process runs."""
+def progress_for(run: Run, wanted: bool | Display) -> Display:
+    """Returns the display that was given, or fits where this process runs."""
+    if not isinstance(wanted, bool):
+        return wanted
     if not wanted:
         return Silent()
     if in_notebook():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -67,15 +68,22 @@ class Run:
 
     def plot(self, ax: Axes | None = None, *, measurements: Sequence[str] = ()) -> Axes:
         """Draws the loss with its ruler, and chosen measurements, with matplotlib. Returns the axes."""
-        import matplotlib.pyplot as plt
+        if ax is None:
+            import matplotlib.pyplot as plt
 
-        ax = ax or plt.subplots(figsize=(8, 4))[1]
+            ax = plt.subplots(figsize=(8, 4))[1]
         ax.plot(range(1, len(self.steps) + 1), self.losses, color="#0072B2", label="training loss")
         for name in measurements:
             ax.plot(*self.series(name), "o-", color="#E69F00", label=name)
-        for name, value in self.ruler.items():
+        for value in self.ruler.values():
             ax.axhline(value, color="#666666", linestyle="--", linewidth=1)
-            ax.annotate(f"{name} {value:.2f}", (1.01, value), xycoords=("axes fraction", "data"), va="center")
+        low, high = ax.get_ylim()
+        placed = math.inf
+        for name, value in sorted(self.ruler.items(), key=lambda item: -item[1]):
+            placed = min(value, placed - 0.055 * (high - low))  # names that would overlap are pushed apart
+            ax.annotate(
+                f"{name} {value:.2f}", (1.01, placed), xycoords=("axes fraction", "data"), va="center"
+            )
         ax.set(xlabel="step", ylabel="loss (nats)")
         ax.legend()
         return ax

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinygpt.views._rollouts import RolloutBrowser, rollouts
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
+    from tinygpt.views._training import Training, training
 
 _HOMES = {
     "Attention": "_attention",
@@ -43,6 +44,8 @@ _HOMES = {
     "switches": "_switches",
     "Tokens": "_tokens",
     "tokens": "_tokens",
+    "Training": "_training",
+    "training": "_training",
     "View": "_host",
 }
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "RolloutBrowser",
     "Switches",
     "Tokens",
+    "Training",
     "Turn",
     "View",
     "attention",
@@ -70,6 +74,7 @@ __all__ = [
     "rollouts",
     "switches",
     "tokens",
+    "training",
 ]
 
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     import anywidget
+    from IPython.display import DisplayHandle
     from matplotlib.figure import Figure
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
+WIDTH = 736  # of a still picture on a page, in CSS pixels
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 # The module travels deflated, a third of its size, and becomes an inline script: nothing to fetch or to eval.
 _FRAGMENT = """<div class="tinygpt-view" data-tinygpt="{id}"><img alt="" src="data:image/png;base64,{still}" \
@@ -106,6 +108,7 @@ class View:
         self._widget: anywidget.AnyWidget | None = None
         self._listeners: list[Callable[[Any], object]] = []
         self._selected: list[Any] = []
+        self._shown: list[DisplayHandle] = []
 
     def _header(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -119,12 +122,12 @@ class View:
     def _figure(self) -> Figure:
         raise NotImplementedError
 
-    def _still(self) -> tuple[bytes, int]:
-        """A PNG small enough to stand in the HTML, and its width in pixels: what an untrusted notebook shows.
+    def _still(self) -> tuple[bytes, int] | None:
+        """A PNG small enough to stand in the HTML, and its width in pixels; None takes the still picture.
 
-        JupyterLab prefers HTML without its scripts to the PNG beside it.
+        An untrusted notebook shows it: JupyterLab prefers HTML without its scripts to the PNG beside it.
         """
-        return self.png(), 736
+        return None
 
     def _answer(self, question: dict[str, Any]) -> tuple[dict[str, Any], bytes] | None:
         """Answers a question of the live view: a message and one buffer."""
@@ -142,9 +145,11 @@ class View:
 
     def fragment(self) -> str:
         """Returns the view as a piece of HTML: module, data and, where no script runs, a picture and text."""
+        return self._html(*(self._still() or (self.png(), WIDTH)))
+
+    def _html(self, still: bytes, width: int) -> str:
         payload = base64.b64encode(self._packed()[1]).decode()
         source = module(self._module).replace("export default live(mount);\n", "").encode()
-        still, width = self._still()
         call = f'start("{self._id}", "{payload}", mount)'
         return _FRAGMENT.format(
             id=self._id,
@@ -212,8 +217,12 @@ class View:
         return self._text().splitlines()[0]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        png = base64.b64encode(self.png()).decode()
-        return {"text/html": self.fragment(), "image/png": png, "text/plain": self._text()}
+        png = self.png()  # it takes longest, so it is made once
+        return {
+            "text/html": self._html(*(self._still() or (png, WIDTH))),
+            "image/png": base64.b64encode(png).decode(),
+            "text/plain": self._text(),
+        }
 
     def _ipython_display_(self) -> None:
         """Shows the live widget where there is a kernel, then the static bundle, hidden while that lives."""
@@ -224,4 +233,9 @@ class View:
             bundle = self.widget._repr_mimebundle_()
             data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
             display({_WIDGET: data[_WIDGET]}, metadata=metadata, raw=True)
-        display(self._repr_mimebundle_(), raw=True)
+        self._shown.append(display(self._repr_mimebundle_(), raw=True, display_id=True))
+
+    def _refresh(self) -> None:
+        """Replaces the static bundle wherever it is shown, for a view whose content grows."""
+        for handle in self._shown:
+            handle.update(self._repr_mimebundle_(), raw=True)
