@@ -24,6 +24,7 @@ from tinygpt.views import (
     model_map,
     patching,
     residual,
+    reward_kl,
     rollouts,
     switches,
     tokens,
@@ -46,6 +47,7 @@ def views() -> list[View]:
         residual({"a$": inside.model()}, [1, 2, 3], ["a$", "b", "</b>"], answer=4),
         chat(inside.model(vocab_size=257), tok, ["</script>$ {\\u2028"], raw=["model"], max_new_tokens=9),
         lora(test_lora.adapted(wide=1)),
+        reward_kl({"$a$": [{"step": 1, "kl": 0.5, "</b>": [1.0, 2.0]}]}),
         rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 

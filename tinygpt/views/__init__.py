@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tinygpt.views._model_map import ModelMap, model_map
     from tinygpt.views._patching import Patching, patching
     from tinygpt.views._residual import Residual, residual
+    from tinygpt.views._reward_kl import RewardKL, reward_kl
     from tinygpt.views._rollouts import RolloutBrowser, rollouts
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
@@ -38,6 +39,8 @@ _HOMES = {
     "patching": "_patching",
     "Residual": "_residual",
     "residual": "_residual",
+    "RewardKL": "_reward_kl",
+    "reward_kl": "_reward_kl",
     "RolloutBrowser": "_rollouts",
     "rollouts": "_rollouts",
     "Switches": "_switches",
@@ -57,6 +60,7 @@ __all__ = [
     "ModelMap",
     "Patching",
     "Residual",
+    "RewardKL",
     "RolloutBrowser",
     "Switches",
     "Tokens",
@@ -71,6 +75,7 @@ __all__ = [
     "model_map",
     "patching",
     "residual",
+    "reward_kl",
     "rollouts",
     "switches",
     "tokens",
