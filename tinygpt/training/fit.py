@@ -108,7 +108,7 @@ def fit(
 
     if not crew.measures(model):
         measure = {}
-    display = progress_for(run, progress and crew.rank == 0)
+    display = progress_for(run, progress if crew.rank == 0 else False)
     with _interrupts() as interrupted:
         try:
             if state.step == 0:
