@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.core import Options
 
-WORKS = ("train", "decode", "capture", "imports", "tokenizer", "shakespeare")
+WORKS = ("train", "decode", "capture", "imports", "tokenizer", "shakespeare", "align")
 
 
 def options(arguments: list[str] | None = None) -> tuple[str, Options]:

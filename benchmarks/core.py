@@ -24,6 +24,7 @@ PACKAGES = (
     "torch",
     "tinygpt",
     "transformers",
+    "trl",
     "x-transformers",
     "regex",
     "tokenizers",

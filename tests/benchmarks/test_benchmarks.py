@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,12 @@ def core(monkeypatch: pytest.MonkeyPatch):
     return benchmarks.core
 
 
-@pytest.mark.parametrize("work", ["train", "decode", "capture", "imports", "tokenizer", "shakespeare"])
+WORKS = ["train", "decode", "capture", "imports", "tokenizer", "shakespeare", "align"]
+
+
+@pytest.mark.parametrize("work", WORKS)
 def test_gates_hold(work: str) -> None:
-    pytest.importorskip("transformers")
+    pytest.importorskip("trl" if work == "align" else "transformers")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", work, "--quick"],
         cwd=ROOT,
@@ -54,6 +58,26 @@ def test_a_peer_that_computes_something_else_is_refused(core, monkeypatch: pytes
     theirs.transformer.h[0].mlp.act = torch.nn.ReLU()
     with pytest.raises(core.GateFailed, match="logits"):
         train.check(theirs, train._batch(seed=0))
+
+
+def test_trls_trainer_goes_one_step_at_a_time(core) -> None:
+    pytest.importorskip("trl")
+    from benchmarks import align
+    from benchmarks.peers import trl
+
+    work = align.sft(masked=True)
+    made = work.theirs("fp32")
+    step = trl.stepped(made)
+    weight = made.model.transformer.wte.weight
+    seen = []
+    for _ in range(trl.REPEATS + 1):  # past the end of an epoch
+        step()
+        seen.append(weight.detach().clone())
+    assert made.state.global_step == trl.REPEATS + 1
+    assert not any(torch.equal(a, b) for a, b in pairwise(seen))
+    made.compute_loss = None
+    with pytest.raises(TypeError):
+        step()
 
 
 def test_taps_are_taken_out_of_code_and_modules(core) -> None:

@@ -60,6 +60,22 @@ def test_linear_cross_entropy_is_cross_entropy_with_its_gradients(rows_per_chunk
         torch.testing.assert_close(got, want)
 
 
+def test_the_head_is_applied_only_where_a_target_counts(monkeypatch) -> None:
+    rows: list[int] = []
+    monkeypatch.setattr(
+        "tinygpt.training.losses._chunks",
+        lambda hidden, weight: rows.append(len(hidden)) or [slice(0, len(hidden))],
+    )
+    hidden, weight = torch.ones(5, 8), torch.ones(11, 8, requires_grad=True)
+    for targets, want in (([-100, 3, -100, -100, 0], 2), ([1, 2, 3, 4, 5], 5)):
+        linear_cross_entropy(hidden, weight, torch.tensor(targets))
+        with torch.no_grad():
+            linear_cross_entropy(hidden, weight, torch.tensor(targets))
+        assert rows == [want, want]
+        rows.clear()
+    assert linear_cross_entropy(hidden, weight, torch.full((5,), -100)) == 0
+
+
 def test_next_token_loss_takes_any_model() -> None:
     model, ids = scrambled(CONFIG), tokens(CONFIG)
     batch = data.next_tokens(ids)

@@ -89,6 +89,10 @@ def linear_cross_entropy(
         >>> torch.allclose(linear_cross_entropy(h, w, y), F.cross_entropy(h @ w.T, y), atol=1e-5)
         True
     """
+    if hidden.device.type == "cpu":  # elsewhere, to count would be to wait for the device
+        counted = targets != IGNORE
+        if counted.any() and not counted.all():
+            hidden, targets = hidden[counted], targets[counted]
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
         return _LinearCrossEntropy.apply(hidden, weight, targets)
     matrix = weight.to(hidden.dtype)
