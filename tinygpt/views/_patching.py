@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygpt.views._host import View
+from tinygpt.views._patterns import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +151,7 @@ class Patching(View):
 def _grid(
     name: str, values: Any, rows: Names | None, columns: Names | None, prompts: list[list[str]]
 ) -> _Grid:
-    array = np.asarray(values.detach().float().cpu() if hasattr(values, "detach") else values, np.float64)
+    array = numbers(values)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"a grid must be rows × columns; got shape {array.shape} for {name!r}.")
     positions = bool(prompts) and array.shape[1] == len(prompts[0]) and "head" not in name

@@ -54,7 +54,7 @@ def behind_scores(seen: Seen, frame: Frame, layers: list[int], batch: int) -> tu
         return None, ""
     width, biased = int(found[0][0].shape[-1]), False
     for (queries, keys), scores, pattern in zip(found, frame.scores, frame.pattern, strict=True):
-        q, k = _numbers(queries)[batch], _numbers(keys)[batch]
+        q, k = numbers(queries, np.float32)[batch], numbers(keys, np.float32)[batch]
         k = np.repeat(k, len(q) // len(k), axis=0)  # grouped queries share keys
         dots = q @ k.swapaxes(-1, -2) / np.sqrt(width)
         if np.allclose(dots[pattern > 0], scores[pattern > 0], atol=1e-2, rtol=1e-2):
@@ -76,14 +76,14 @@ def _is_bias(rest: np.ndarray, kept: np.ndarray, tolerance: float) -> bool:
     return length > 2  # fewer tokens leave nothing to compare
 
 
-def _numbers(value: Any) -> np.ndarray:
-    value = value.detach().float().cpu().numpy() if hasattr(value, "detach") else value
-    return np.asarray(value, np.float32)
+def numbers(values: Any, kind: type = np.float64) -> np.ndarray:
+    """A tensor, wherever it is, an array or a list as an array of that kind."""
+    return np.asarray(values.detach().float().cpu() if hasattr(values, "detach") else values, kind)
 
 
 def _array(value: Any, batch: int) -> np.ndarray:
     """One sequence of a tensor or array, B H T T -> H T T, as float32 on the CPU."""
-    value = _numbers(value)
+    value = numbers(value, np.float32)
     if value.ndim != 4 or value.shape[-1] != value.shape[-2]:
         raise ValueError(
             f"attention shows square patterns, B H T T; got shape {tuple(value.shape)}. "
@@ -106,8 +106,8 @@ def read_frame(label: object, index: int, seen: Seen, layers: list[int], batch: 
         if arrays and len({array.shape for array in arrays}) > 1:
             raise ValueError(f"Every layer must have the same heads; got {[a.shape for a in arrays]}.")
         stacks.append(None if arrays is None else np.stack(arrays))
-    numbers = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", str(label).replace(",", ""))
-    return Frame(str(label), float(numbers[-1]) if numbers else float(index), stacks[0], stacks[1])
+    digits = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", str(label).replace(",", ""))
+    return Frame(str(label), float(digits[-1]) if digits else float(index), stacks[0], stacks[1])
 
 
 def masked_scores(pattern: np.ndarray, scores: np.ndarray) -> np.ndarray:

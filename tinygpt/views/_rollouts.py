@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygpt.views._host import View
-from tinygpt.views._patterns import halves
+from tinygpt.views._patterns import halves, numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -72,7 +72,7 @@ def rollouts(
     given = getattr(batch, "rewards", None) if rewards is None else rewards
     if given is None:
         raise ValueError("rollouts have no rewards of their own; give rewards=, one for each row.")
-    judged = _numbers(given)
+    judged = numbers(given)
     if group < 1 or rows % group or judged.shape != (rows,):
         raise ValueError(
             f"{rows} rows with {judged.shape} rewards are no whole groups of {group}: group is how many "
@@ -192,10 +192,6 @@ class RolloutBrowser(View):
         return figure(prompt, rows, self._limits()["advantage"])
 
 
-def _numbers(values: Any) -> np.ndarray:
-    return np.asarray(values.detach().float().cpu() if hasattr(values, "detach") else values, np.float64)
-
-
 def _credited(given: Any, rewards: np.ndarray, group: int, shape: Sequence[int]) -> np.ndarray:
     """The advantage of each place, B × T."""
     import torch
@@ -204,7 +200,7 @@ def _credited(given: Any, rewards: np.ndarray, group: int, shape: Sequence[int])
 
     if given is None:
         given = group_advantages(torch.tensor(rewards), group) if group > 1 else np.zeros(len(rewards))
-    credit = _numbers(given)
+    credit = numbers(given)
     if credit.shape not in ((shape[0],), tuple(shape)):
         raise ValueError(
             f"advantages must be one per row or one per token, {(shape[0],)} or {tuple(shape)}; "
@@ -217,9 +213,9 @@ def _answers(batch: Any, rewards: np.ndarray, credit: np.ndarray, now: Any) -> l
     from tinygpt.training.losses import IGNORE
 
     targets = batch.targets.cpu().numpy()
-    kinds = {"advantage": credit, "logProb": _numbers(batch.log_probs)}
+    kinds = {"advantage": credit, "logProb": numbers(batch.log_probs)}
     if now is not None:
-        later = _numbers(now)
+        later = numbers(now)
         if later.shape != targets.shape:
             raise ValueError(
                 f"now must be a log-probability for each place, {targets.shape}; got {later.shape}."

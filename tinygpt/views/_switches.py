@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygpt.views._host import View
-from tinygpt.views._patterns import halves
+from tinygpt.views._patterns import halves, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def switches(
         Switches view: 2 heads, loss 1.000 nats with all on, 2.000 with all off
     """
     names = [head if isinstance(head, str) else f"L{head[0]}H{head[1]}" for head in heads]
-    return Switches(_float(losses), _float(probs), list(tokens), names, dict(ruler or {}), prompt, answer)
+    return Switches(numbers(losses), numbers(probs), list(tokens), names, dict(ruler or {}), prompt, answer)
 
 
 class Switches(View):
@@ -149,15 +149,11 @@ class Switches(View):
         return figure(self._heads, self._single(), self._losses[0], self._ruler, tokens, self._probs)
 
 
-def _float(values: Any) -> np.ndarray:
-    return np.asarray(values.detach().float().cpu() if hasattr(values, "detach") else values, np.float64)
-
-
 def _places(heads: list[str]) -> list[list[int]]:
     """Row and column of every head: layer by head where the names say so, else one row."""
     found = [re.fullmatch(r"L(\d+)H(\d+)", head) for head in heads]
     if not all(found):
         return [[0, i] for i in range(len(heads))]
-    numbers = [(int(name[1]), int(name[2])) for name in found if name]
-    rows, columns = (sorted({pair[i] for pair in numbers}) for i in (0, 1))
-    return [[rows.index(layer), columns.index(head)] for layer, head in numbers]
+    pairs = [(int(name[1]), int(name[2])) for name in found if name]
+    rows, columns = (sorted({pair[i] for pair in pairs}) for i in (0, 1))
+    return [[rows.index(layer), columns.index(head)] for layer, head in pairs]
