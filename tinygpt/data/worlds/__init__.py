@@ -15,6 +15,17 @@ from tinygpt.data.worlds.registry import (
     registry_facts,
     registry_prompts,
 )
+from tinygpt.data.worlds.requests import (
+    UNKNOWN,
+    Request,
+    fact_request,
+    request,
+    steps_of,
+    story_end,
+    story_wish,
+    sum_request,
+    terms_of,
+)
 from tinygpt.data.worlds.strings import STRING_WORDS, copying, counting
 from tinygpt.data.worlds.tongues import TONGUES_WORDS, Translations, tongues_text, translations
 from tinygpt.data.worlds.tracer import Document
@@ -30,9 +41,11 @@ __all__ = [
     "REGISTRY_WORDS",
     "STRING_WORDS",
     "TONGUES_WORDS",
+    "UNKNOWN",
     "Chore",
     "Document",
     "Fact",
+    "Request",
     "Translations",
     "Words",
     "addition",
@@ -46,6 +59,7 @@ __all__ = [
     "comparison",
     "copying",
     "counting",
+    "fact_request",
     "first_mistake",
     "in_base",
     "letter_lesson",
@@ -58,6 +72,12 @@ __all__ = [
     "repeat_nats",
     "repeat_periods",
     "repeats",
+    "request",
+    "steps_of",
+    "story_end",
+    "story_wish",
+    "sum_request",
+    "terms_of",
     "tongues_text",
     "translations",
     "walk",

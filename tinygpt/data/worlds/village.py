@@ -73,10 +73,18 @@ def brambleford_facts() -> dict[str, dict[str, str]]:
     return {name: dict(facts) for name, facts in _facts().items()}
 
 
-def _story(t: Tracer) -> None:
-    hero, friend = t.sample(PEOPLE + STRANGERS, 2)
+def story(rng: random.Random, hero: str, end: str) -> str:
+    """Draws a story about a hero that ends as it is told to: `"good"` or `"bad"`."""
+    tracer = Tracer(rng.getrandbits(64))
+    _story(tracer, hero, end)
+    return render(tuple(tracer.events), "en")
+
+
+def _story(t: Tracer, hero: str | None = None, end: str | None = None) -> None:
+    names = t.sample(PEOPLE + STRANGERS, 2)
+    hero, friend = names if hero is None else (hero, next(name for name in names if name != hero))
     animal, other = t.sample(ANIMALS, 2)
-    thing, good = t.pick(OBJECTS), t.pick(("good", "bad"))
+    thing, good = t.pick(OBJECTS), end or t.pick(("good", "bad"))
     trait, place = t.pick(WORDS["traits"]), t.pick(PLACES)
     t.tell("hero", 2, hero=hero, animal=animal, trait=trait, place=place)
     t.tell("find", 2, hero=hero, time=t.pick(WORDS["times"]), colour=t.pick(COLOURS), object=thing)
