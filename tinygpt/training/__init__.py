@@ -2,6 +2,7 @@
 
 from tinygpt.training.checkpoint import Checkpoint, load, restore, save
 from tinygpt.training.distributed import World, joined, world
+from tinygpt.training.evaluate import evaluate
 from tinygpt.training.fit import fit, mean_loss
 from tinygpt.training.loop import NonFiniteLoss, Step, TrainConfig, TrainState, train_steps
 from tinygpt.training.losses import linear_cross_entropy, next_token_loss
@@ -21,6 +22,7 @@ __all__ = [
     "World",
     "adamw",
     "autocast",
+    "evaluate",
     "fit",
     "joined",
     "learning_rate",
