@@ -3,7 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help lab test lint notebooks exercises clean
+.PHONY: help lab test lint notebooks exercises lineage clean
 
 help:
 	@echo "make lab        open the course in JupyterLab"
@@ -11,9 +11,10 @@ help:
 	@echo "make lint       ruff check and format check, notebooks included"
 	@echo "make notebooks  run the chapters top to bottom and write clean outputs back"
 	@echo "make exercises  make the student's notebooks from solutions/"
+	@echo "make lineage    train the course's own model over three seeds and put it into the package; hours"
 	@echo "make clean      remove .venv and caches"
 
-lab test lint notebooks exercises:
+lab test lint notebooks exercises lineage:
 	@command -v $(PYTHON) >/dev/null || { echo "No $(PYTHON) found. Install Python 3.10 to 3.13 from https://www.python.org/downloads/ and run: make $@"; exit 1; }
 	@$(PYTHON) tools/bootstrap.py $@ $(ARGS)
 

@@ -21,6 +21,7 @@ _LAYERS = (
     "training",
     "interp",
     "alignment",
+    "lineage",
     "views",
     "grading",
     "cli",

@@ -1,4 +1,4 @@
-"""Make the environment in .venv and run one of: lab, test, lint, notebooks, exercises.
+"""Make the environment in .venv and run one of: lab, test, lint, notebooks, exercises, lineage.
 
 Runs on the bare Python a machine happens to have: only the standard library, and syntax of Python 3.7,
 so that an old Python reaches the line that says it is too old.
@@ -33,10 +33,10 @@ class Stop(Exception):
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python tools/bootstrap.py", description=__doc__.split("\n")[0])
-    parser.add_argument("action", choices=["lab", "test", "lint", "notebooks", "exercises", "env"])
+    actions = {act.__name__: act for act in (lab, test, lint, notebooks, exercises, lineage)}
+    parser.add_argument("action", choices=[*actions, "env"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to the command")
     options = parser.parse_args(argv)
-    actions = {"lab": lab, "test": test, "lint": lint, "notebooks": notebooks, "exercises": exercises}
     try:
         install("course" if options.action == "lab" else "test")
         return actions.get(options.action, lambda rest: 0)(options.rest)
@@ -182,6 +182,10 @@ def lint(rest: list[str]) -> int:
 
 def notebooks(rest: list[str]) -> int:
     return run([str(PYTHON), str(ROOT / "tools" / "notebooks.py"), *rest])
+
+
+def lineage(rest: list[str]) -> int:
+    return run([str(PYTHON), str(ROOT / "tools" / "lineage.py"), *rest])
 
 
 def exercises(rest: list[str]) -> int:

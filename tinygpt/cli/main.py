@@ -9,6 +9,7 @@ from importlib import import_module
 COMMANDS = {
     "train": "train a model and its tokenizer on text",
     "sample": "continue a prompt with a trained model",
+    "chat": "ask a model that was taught to answer",
     "doctor": "check this machine, with a remedy for what is wrong",
     "lab": "open the course in JupyterLab",
 }

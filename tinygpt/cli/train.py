@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from tinygpt import data, runtime, training
+from tinygpt.cli import stages
 from tinygpt.cli.flags import add_flags, chosen, flag
 from tinygpt.models import GPT, GPTConfig
 from tinygpt.models.config import CHOICES as MODEL_CHOICES
@@ -106,6 +107,8 @@ class Job:
 
 def run(argv: list[str]) -> int:
     """Runs the command. Returns 0, or 130 when it was interrupted; what was learnt is saved in both cases."""
+    if any(argument.split("=")[0] == "--stage" for argument in argv):
+        return stages.run(argv)
     started = time.perf_counter()
     given = parse(argv)
     options = TrainOptions(**chosen(TrainOptions, given))
@@ -133,7 +136,8 @@ def _exists(options: TrainOptions) -> bool:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Returns what was given: fields of `TrainOptions`, `GPTConfig` and `TrainConfig`, and no others."""
-    parser = argparse.ArgumentParser(prog="tinygpt train", description=__doc__)
+    epilog = "The stages of the lineage are another command: tinygpt train --stage all --help."
+    parser = argparse.ArgumentParser(prog="tinygpt train", description=__doc__, epilog=epilog)
     add_flags(parser, TrainOptions)
     add_flags(parser, GPTConfig, defaults=MODEL, choices=MODEL_CHOICES, skip=("vocab_size",))
     shown = {**TRAINING, "steps": "what fits into --minutes", "warmup": "100, or a tenth of a shorter run"}

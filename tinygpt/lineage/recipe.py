@@ -1,0 +1,41 @@
+"""What a stage of the lineage hands to `fit`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygpt.training import TrainConfig, next_token_loss
+from tinygpt.training.loop import LossFn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One stage's training: batches, a loss, and how to train.
+
+    Attributes:
+        batches: what `fit` draws from.
+        config: how to train.
+        data: what the batches are made of, in words.
+        data_sha256: of that text, or of its first part where it is endless.
+        loss_fn: as for `fit`.
+        ruler: losses to compare with, as for `fit`.
+    """
+
+    batches: Iterable[Any]
+    config: TrainConfig
+    data: str
+    data_sha256: str
+    loss_fn: LossFn = next_token_loss
+    ruler: Mapping[str, float] = field(default_factory=dict)
+
+
+def sha256(texts: Iterable[str]) -> str:
+    """Returns a hash of texts in order; other cuts between them give another hash."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode()
+        digest.update(f"{len(data)}:".encode() + data)
+    return digest.hexdigest()
