@@ -20,7 +20,7 @@ from tinygpt.lineage import STAGES, card_text, train_stage
 from tinygpt.lineage.shipped import FOLDER, SPREAD
 from tinygpt.training import load
 
-SEEDS = {"laptop": range(3), "ci": range(3)}
+SEEDS = {"laptop": range(3), "ci": range(6)}
 
 
 def run(folder: Path) -> None:

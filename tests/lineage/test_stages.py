@@ -8,11 +8,12 @@ from tinygpt.lineage import SIZES, STAGES, card_text, shipped, spread_of, train_
 from tinygpt.lineage.shipped import FOLDER
 
 STD = 4  # standard deviations that a score may lie from the mean of the seeds; or, if that is more,
-LEAST = {"bits": 0.02, "share": 0.1}  # a share of 100 questions has a standard deviation of up to 0.05
+SHARE = 0.1  # a share of 100 questions has a standard deviation of up to 0.05
+BITS = 0.15  # of the mean: skills form suddenly, and of seven seeds one was 14 % off in sums
 
 
-def least(name: str) -> float:
-    return LEAST["bits" if name.startswith("bits") else "share"]
+def least(name: str, mean: float) -> float:
+    return BITS * mean if name.startswith("bits") else SHARE
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -26,7 +27,7 @@ def test_a_stage_retrained_in_short_scores_within_the_bands_of_its_card(stage, t
     outside = {
         name: (scores[name], band)
         for name, band in bands.items()
-        if abs(scores[name] - band["mean"]) > max(STD * band["std"], least(name))
+        if abs(scores[name] - band["mean"]) > max(STD * band["std"], least(name, band["mean"]))
     }
     assert outside == {}
 
