@@ -86,7 +86,7 @@ def request(
 
     Example:
         >>> request(random.Random(0), ["sum"])
-        Request(kind='sum', question='what is 2 7 + 2 2 ?', answer='4 9 .')
+        Request(kind='sum', question='what is 5 3 + 4 4 ?', answer='9 7 .')
     """
     if unknown := [kind for kind in kinds or () if kind not in REQUESTS]:
         raise ValueError(f"a request is one of {', '.join(REQUESTS)}; got {unknown[0]!r}.")
