@@ -98,6 +98,17 @@ def test_an_own_checkpoint_is_written_and_resumed(tmp_path: Path) -> None:
     assert xs == list(range(1, 31)), "what an earlier run did is shown too"
 
 
+def test_a_strangers_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    trained(checkpoint=path, steps=5)
+    view = training(learner(), batches(), steps=9, checkpoint=path)
+    for _ in range(2):
+        with pytest.raises(FileExistsError, match="Pass resume=True"):
+            view.wait()
+        view.resume()
+    assert not view.run.steps
+
+
 def test_what_ends_the_training_is_shown_and_raised() -> None:
     view = training(
         learner(), batches(), lambda model, batch: next_token_loss(model, batch) * math.nan, steps=3
@@ -225,7 +236,8 @@ def test_a_reader_stops_and_resumes_in_jupyterlab(server: lab.Lab, browser: Any)
     live.wait_for()
     steps = lambda: int(live.locator(".say").inner_text().split(" ")[1])  # noqa: E731
     lab.wait_for(lambda: steps() > 150, "a sample")
-    assert live.locator(".samples li").first.inner_text() == "step 100hello"
+    newest = live.locator(".samples li").first.inner_text()
+    assert newest.startswith("step ") and newest.endswith("00hello")
     page.get_by_text("| Idle").wait_for(timeout=60_000)
     live.get_by_role("button", name="Stop").click()
     live.get_by_role("button", name="Resume").wait_for()

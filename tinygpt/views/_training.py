@@ -150,8 +150,8 @@ class Training(View):
             self.status = "stopped" if self.run.interrupted else "finished"
         except BaseException as error:  # it is the reader's, who sees it in the view and from wait()
             self.status, self._error = "failed", error
-        # From now on the checkpoint is this run's own.
-        self._options |= {"resume": True, "overwrite": False}
+        if self.run.steps:  # then the checkpoint is this run's own
+            self._options |= {"resume": True, "overwrite": False}
         self._tell()
         self._refresh()
 
