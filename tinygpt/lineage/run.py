@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tinygpt import runtime
-from tinygpt.lineage.shipped import shipped, widened
+from tinygpt.lineage.shipped import shipped
 from tinygpt.lineage.sizes import SIZES
 from tinygpt.lineage.stages import STAGES, Stage
 from tinygpt.training import Checkpoint, evaluate, fit, load, save
@@ -32,7 +33,7 @@ def train_stage(
     out: str | os.PathLike[str],
     resume: bool = False,
     overwrite: bool = False,
-    progress: bool | None = None,
+    progress: bool = True,
     stop: threading.Event | None = None,
 ) -> Checkpoint:
     """Runs one stage of the lineage and writes its checkpoint.
@@ -79,7 +80,11 @@ def train_stage(
     )
     if run.interrupted:
         return load(out)
-    return _finish(out, stage, size_, seed, recipe, run, model, tok)
+    model.bfloat16().float()  # so that what is measured is what is written
+    scores = evaluate(model, stage.exam(tok))
+    info = {"card": {**_made(stage, size_, seed), **_trained(recipe, run, model), "scores": scores}}
+    save(out, copy.deepcopy(model).bfloat16(), tokenizer=tok, info=info)
+    return Checkpoint(model, tok, info)
 
 
 def _known(name: str, table: dict[str, Any], what: str) -> Any:
@@ -101,37 +106,27 @@ def _start(stage: Stage, start: Checkpoint | None, size: Size, seed: int) -> tup
     return model, start.tokenizer
 
 
-def _finish(
-    out: str | os.PathLike[str],
-    stage: Stage,
-    size: Size,
-    seed: int,
-    recipe: Recipe,
-    run: Run,
-    model: Any,
-    tok: Any,
-) -> Checkpoint:
-    """Writes the finished checkpoint over the one that could be resumed; scores are of what is written."""
-    save(out, model.bfloat16(), tokenizer=tok)
-    kept = widened(load(out))
-    kept.info["card"] = {
+def _made(stage: Stage, size: Size, seed: int) -> dict[str, Any]:
+    return {
         "stage": stage.name,
         "after": stage.after,
         "about": stage.about,
+        "size": size.name,
+        "seed": seed,
+        "command": f"tinygpt train --stage {stage.name} --size {size.name} --seed {seed}",
+    }
+
+
+def _trained(recipe: Recipe, run: Run, model: Any) -> dict[str, Any]:
+    return {
         "data": recipe.data,
         "data_sha256": recipe.data_sha256,
         "config": asdict(model.config),
         "train_config": asdict(recipe.config),
-        "size": size.name,
-        "seed": seed,
-        "command": f"tinygpt train --stage {stage.name} --size {size.name} --seed {seed}",
         "minutes": sum(step.seconds for step in run.steps) / 60,
         "machine": f"{_processor(model.device)}, torch {torch.__version__}",
         "loss": run.losses[-1],
-        "scores": evaluate(kept.model, stage.exam(tok)),
     }
-    save(out, model, tokenizer=tok, info=kept.info)
-    return kept
 
 
 def _processor(device: torch.device) -> str:
