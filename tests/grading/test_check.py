@@ -13,6 +13,7 @@ from tinygpt.grading.checks.diagnosis import Patient
 from tinygpt.grading.checks.honesty import PriceList
 from tinygpt.grading.checks.leak import Suspect
 from tinygpt.grading.checks.lens import Reader
+from tinygpt.grading.checks.looping import Loop
 from tinygpt.grading.checks.residual import Part
 from tinygpt.grading.checks.shrinking import Failure
 from tinygpt.grading.checks.tracing import Specimen
@@ -309,7 +310,7 @@ def test_a_generator_is_no_list():
     assert result.mistake == "wrong form" and "list(...)" in result.diagnosis
 
 
-SUSPECTS = {kind.__name__: kind for kind in (Suspect, PriceList, Failure, Part, Reader, Patient)}
+SUSPECTS = {kind.__name__: kind for kind in (Suspect, PriceList, Failure, Part, Reader, Patient, Loop)}
 SUSPECTS["Specimen"] = Specimen
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from tinygpt.grading.checks.adam import adamw_steps
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
 from tinygpt.grading.checks.bits import bits_per_byte
 from tinygpt.grading.checks.blending import blend
+from tinygpt.grading.checks.clipping import clipped
 from tinygpt.grading.checks.counting import counted
 from tinygpt.grading.checks.crossing import cross_attention
 from tinygpt.grading.checks.cutting import pre_tokenize
@@ -17,13 +19,17 @@ from tinygpt.grading.checks.honesty import guilty, total_probability
 from tinygpt.grading.checks.induction import induction_score
 from tinygpt.grading.checks.leak import culprit, reads
 from tinygpt.grading.checks.lens import answer_ranks
+from tinygpt.grading.checks.looping import loop_faults, mended_loop
 from tinygpt.grading.checks.mending import mended
 from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
+from tinygpt.grading.checks.orthogonal import orthogonal
 from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.checks.ranking import encode_with_ranks
+from tinygpt.grading.checks.rates import rate_at
 from tinygpt.grading.checks.residual import pre_norm_block
 from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
+from tinygpt.grading.checks.sharing import mixing_weights
 from tinygpt.grading.checks.shrinking import shrink
 from tinygpt.grading.checks.tracing import patch_effect
 from tinygpt.grading.checks.unpacking import unpacked
@@ -58,8 +64,18 @@ _TRANSFORMER = (
     block_faults,
     mended,
 )
+_PRETRAINING = (
+    rate_at,
+    adamw_steps,
+    clipped,
+    orthogonal,
+    mixing_weights,
+    loop_faults,
+    mended_loop,
+)
 EXERCISES: dict[str, Exercise] = {
-    exercise.name: exercise for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION, *_TRANSFORMER)
+    exercise.name: exercise
+    for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION, *_TRANSFORMER, *_PRETRAINING)
 }
 
 
