@@ -102,6 +102,8 @@ def test_two_processes_have_the_losses_of_one(case: str, seen, alone) -> None:
 def test_all_begin_with_the_weights_of_the_first(seen, alone) -> None:
     for found in seen:
         agrees(found["unequal_beginnings"], *alone["tied"])
+    first, second = (found["unequal_beginnings"] for found in seen)
+    assert first["weights"] == second["weights"]
 
 
 def test_the_weights_are_those_of_pytorchs_ddp(seen) -> None:
@@ -122,7 +124,10 @@ def stopped_and_went_on(both: list[dict[str, Any]], run: training.Run, weights: 
 
 
 def test_ctrl_c_in_one_stops_all_and_the_run_resumes(seen, alone) -> None:
-    stopped_and_went_on([found["interrupted_and_resumed"] for found in seen], *alone["tied"])
+    both = [found["interrupted_and_resumed"] for found in seen]
+    stopped_and_went_on(both, *alone["tied"])
+    assert both[0]["stopped"]["losses"] == both[1]["stopped"]["losses"]
+    assert both[0]["resumed"]["weights"] == both[1]["resumed"]["weights"]
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(seen) -> None:

@@ -7,8 +7,7 @@ this does nothing.
 The gradients travel once per step, as one flat tensor, after the backward pass; the weights become those of
 PyTorch's `DistributedDataParallel`, bit for bit. That sends them in buckets while the backward pass still
 runs, which hides the transfer between GPUs, but it wraps the model: a loss function would no longer get the
-model it was written for. With gloo, where a copy is a copy, the exchange takes 3 % of the step of a model of
-1.3 million weights, and DDP's 1 %. Where weights are many enough for it to matter, `shard` overlaps too.
+model it was written for. Where weights are many enough for it to matter, `shard` overlaps too.
 
 Source: Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", section 3;
     Zhao et al. 2023, "PyTorch FSDP", section 3, for `shard`.

@@ -46,7 +46,7 @@ def orthogonalised(
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)
     for _ in range(rounds):
         square = torch.bmm(x, x.mT)
-        # Sum and product in one call: half the time of the formula spelled out.
+        # b X Xᵀ + c (X Xᵀ)² and then a X + (…) X, sum and product in one call each.
         x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=B, alpha=C), x, beta=A)
     return x.mT if tall else x
 
