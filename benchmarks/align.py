@@ -1,10 +1,10 @@
 """Steps of SFT, DPO and GRPO beside TRL's trainers, from the same weights and on the same batches.
 
 What makes it fair: one GPT-2 with the same weights on both sides; batches that TRL collated, so that both
-read the same rows, all of one length; AdamW and clipping at 1 in both; a step as a whole, from fetching the
-batch to the optimiser; both in float32 and in bf16 autocast. In GRPO both draw from the same distribution,
-without filters, and update once per rollout. Before any clock, loss and gradient are the same. The learning
-rate is too small for answers to change in length.
+read the same rows to their last token, all of one length; AdamW and clipping at 1 in both; a step as a
+whole, from fetching the batch to the optimiser; both in float32 and in bf16 autocast. In GRPO both draw from
+the same distribution, without filters, and update once per rollout. Before any clock, loss and gradient are
+the same. The learning rate is too small for answers to change in length.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import repeat
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.core import Candidate, Options, gate_close, report
@@ -134,7 +135,7 @@ def sft(masked: bool) -> Work:
         SFT_ROWS * length,
         lambda precision: trl.trainer("SFT", model(), rows, settings(SFT_ROWS, precision)),
         first_batch,
-        lambda made, inputs, ours: (inputs["input_ids"][:, :-1], inputs["labels"][:, 1:]),
+        lambda made, inputs, ours: (inputs["input_ids"], following(inputs["labels"])),
         next_token_loss,
     )
 
@@ -150,7 +151,7 @@ def dpo(cached: bool) -> Work:
 
     def batch(made: Any, inputs: dict[str, Tensor], ours: GPT) -> Pairs:
         ids, counted = inputs["input_ids"], inputs["completion_mask"].bool()
-        pairs = Pairs(ids[:, :-1], ids[:, 1:].masked_fill(~counted[:, 1:], IGNORE))
+        pairs = Pairs(ids, following(ids.masked_fill(~counted, IGNORE)))
         return with_reference(pairs, reference) if cached else pairs
 
     return Work(
@@ -221,6 +222,11 @@ def our_reward(rollouts: Rollouts, truths: list[Any]) -> list[float]:
 def settings(rows: int, precision: str) -> dict[str, Any]:
     """Returns what all of TRL's configs are told."""
     return {"per_device_train_batch_size": rows, "bf16": precision == "bf16"}
+
+
+def following(labels: Tensor) -> Tensor:
+    """Returns what follows each token: nothing that counts after the last, which TRL's models read too."""
+    return F.pad(labels[:, 1:], (0, 1), value=IGNORE)
 
 
 def first_batch(made: Any) -> dict[str, Tensor]:

@@ -10,13 +10,17 @@ import pytest
 _not_run: set[str] = set()
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def prepare() -> None:
+    """Called below, and not by a hook: a folder's conftest.py may import tinygpt before any hook runs."""
     # Before torch is imported: pytest-xdist fills the cores, and more threads only wait for each other.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     import shapes
 
     shapes.install()
+
+
+prepare()
 
 
 @pytest.fixture(scope="session")

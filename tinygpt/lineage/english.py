@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -42,14 +41,14 @@ def exam(tok: Tokenizer, documents: int = 40) -> dict[str, Measurement]:
     ids = torch.from_numpy(tokens[: rows * CONTEXT + 1].astype("int64"))
     inputs, targets = ids[:-1].view(rows, CONTEXT), ids[1:].view(rows, CONTEXT)
     share = rows * CONTEXT / len(tokens)  # what is left over at the end is measured by neither
-    n_bytes = share * sum(len(text.encode()) for text in texts)
+    n_bytes = round(share * sum(len(text.encode()) for text in texts))
 
     def bits(model: GPT) -> float:
         nats = [
             next_token_loss(model, (x.to(model.device), y.to(model.device))).item() * y.numel()
             for x, y in zip(inputs.split(32), targets.split(32), strict=True)
         ]
-        return sum(nats) / n_bytes / math.log(2)
+        return data.bits_per_byte(sum(nats), 1, n_bytes)
 
     return {"bits per byte": bits}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tinygpt.alignment import chat_batch, sequence_log_probs
 from tinygpt.alignment.chat import padded_batch
+from tinygpt.data import bits_per_byte
 from tinygpt.data.worlds import (
     Document,
     Request,
@@ -96,9 +96,9 @@ def _bits_per_byte(tok: Tokenizer, kinds: dict[str, list[Document]], model: GPT)
         inputs, targets = padded_batch([(row, [True] * len(row)) for row in rows])
         found = -sequence_log_probs(model, inputs.to(device), targets.to(device)).sum().item()
         n_bytes = sum(len(document.text.encode()) for document in documents)
-        scores[kind] = found / n_bytes / math.log(2)
+        scores[kind] = bits_per_byte(found, 1, n_bytes)
         nats, floor, size = nats + found, floor + sum(d.nats for d in documents), size + n_bytes
-    return {**scores, "all": nats / size / math.log(2), "entropy": floor / size / math.log(2)}
+    return {**scores, "all": bits_per_byte(nats, 1, size), "entropy": bits_per_byte(floor, 1, size)}
 
 
 def _facts(n: int, seed: int) -> Exam:
