@@ -17,6 +17,7 @@ from views.pages import READY, Page, open_notebook, run_cell
 
 import tinygpt
 from tinygpt import data
+from tinygpt.alignment import ActorCritic
 from tinygpt.models import GPT, GPTConfig
 from tinygpt.training import NonFiniteLoss, next_token_loss
 from tinygpt.views import Training, training
@@ -96,6 +97,18 @@ def test_an_own_checkpoint_is_written_and_resumed(tmp_path: Path) -> None:
     assert len(longer.run.steps) == 30
     xs, _, _ = longer._header()["curves"]["loss"]
     assert xs == list(range(1, 31)), "what an earlier run did is shown too"
+
+
+def test_without_a_checkpoint_any_module_trains_and_a_stopped_run_stays_so() -> None:
+    actor = ActorCritic(learner())  # no checkpoint can hold it
+    loss = lambda model, batch: next_token_loss(model.policy, batch)  # noqa: E731
+    view = training(actor, batches(), loss, steps=100_000, checkpoint=None)
+    paced(view, 3)
+    done = len(view.stop().steps)
+    view.resume()
+    assert view.status == "stopped" and len(view.wait().steps) == done and view._header()["over"]
+    finished = training(actor, batches(), loss, steps=3, checkpoint=None)
+    assert len(finished.wait().steps) == 3 and finished.status == "finished"
 
 
 def test_a_strangers_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:

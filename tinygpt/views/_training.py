@@ -52,7 +52,8 @@ def training(
             evaluation mode and without gradients. The global generator is as before afterwards.
         samples: How often in a whole run, besides before the first step.
         **options: Of `fit`, such as `steps`, `lr`, `ruler`, `measure`, `every`. Without a `checkpoint` a
-            temporary one is written, every `every` steps too, since resuming needs it.
+            temporary one is written, every `every` steps too, since resuming needs it. `checkpoint=None`
+            writes none, for a model that no checkpoint can hold: a run that was stopped stays so.
 
     Returns:
         A view that shows itself as the last line of a cell. Whatever `fit` raises, `wait` raises.
@@ -119,12 +120,17 @@ class Training(View):
 
     def resume(self) -> None:
         """Goes on in the background from where the run stopped; a run that is on, or done, stays as it is."""
-        if self._thread.is_alive() or self.status == "finished":
+        if self._thread.is_alive() or self._over:
             return
         self._event.clear()
         self.status, self._error = "running", None
         self._thread = threading.Thread(target=self._train, daemon=True)
         self._thread.start()
+
+    @property
+    def _over(self) -> bool:
+        """Whether the run cannot go on: it is done, or began and left no checkpoint."""
+        return self.status == "finished" or (bool(self.run.steps) and self._options["checkpoint"] is None)
 
     def wait(self) -> Run:
         """Returns the run when it has ended. Ctrl-C, and a notebook's stop button, stop it like `stop`.
@@ -193,6 +199,7 @@ class Training(View):
         run = self.run
         return {
             "status": self.status,
+            "over": self._over,
             "headline": run.headline(),
             "error": f"{type(self._error).__name__}: {self._error}" if self._error else "",
             "done": len(run.steps),

@@ -64,7 +64,7 @@ export function mount(host, view, link, kept = {}) {
   function draw() {
     told.textContent = state.headline;
     button.textContent = state.status === "running" ? "■ Stop" : "▶ Resume";
-    button.disabled = state.status === "finished" || asked === state.status;
+    button.disabled = (state.status !== "running" && state.over) || asked === state.status;
     const names = ["loss", ...Object.keys(state.curves).filter((name) => !/loss/.test(name))];
     if (curves.dataset.names !== names.join()) {
       curves.dataset.names = names.join();
