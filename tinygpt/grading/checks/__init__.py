@@ -8,11 +8,15 @@ from tinygpt.grading.checks.adam import adamw_steps
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
 from tinygpt.grading.checks.bits import bits_per_byte
 from tinygpt.grading.checks.blending import blend
+from tinygpt.grading.checks.choosing import best_of_n_kl
 from tinygpt.grading.checks.clipping import clipped
 from tinygpt.grading.checks.counting import counted
+from tinygpt.grading.checks.crediting import advantages
 from tinygpt.grading.checks.crossing import cross_attention
 from tinygpt.grading.checks.cutting import pre_tokenize
 from tinygpt.grading.checks.diagnosis import block_faults
+from tinygpt.grading.checks.dpo import dpo_pair_loss
+from tinygpt.grading.checks.drifting import kl_estimates
 from tinygpt.grading.checks.gating import gated_mlp
 from tinygpt.grading.checks.heads import multi_head_attention
 from tinygpt.grading.checks.honesty import guilty, total_probability
@@ -25,10 +29,12 @@ from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
 from tinygpt.grading.checks.orthogonal import orthogonal
 from tinygpt.grading.checks.positions import rope
+from tinygpt.grading.checks.preferring import pair_loss
 from tinygpt.grading.checks.ranking import encode_with_ranks
 from tinygpt.grading.checks.rates import rate_at
 from tinygpt.grading.checks.residual import pre_norm_block
 from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
+from tinygpt.grading.checks.shaping import token_rewards
 from tinygpt.grading.checks.sharing import mixing_weights
 from tinygpt.grading.checks.shrinking import shrink
 from tinygpt.grading.checks.tracing import patch_effect
@@ -73,9 +79,10 @@ _PRETRAINING = (
     loop_faults,
     mended_loop,
 )
+_PREFERENCES = (pair_loss, dpo_pair_loss, advantages, kl_estimates, best_of_n_kl, token_rewards)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION, *_TRANSFORMER, *_PRETRAINING)
+    for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION, *_TRANSFORMER, *_PRETRAINING, *_PREFERENCES)
 }
 
 
