@@ -16,6 +16,7 @@ from tinygpt.grading.checks.lens import Reader
 from tinygpt.grading.checks.looping import Loop
 from tinygpt.grading.checks.residual import Part
 from tinygpt.grading.checks.shrinking import Failure
+from tinygpt.grading.checks.templating import Encoder
 from tinygpt.grading.checks.tracing import Specimen
 from tinygpt.models import taps
 
@@ -310,7 +311,8 @@ def test_a_generator_is_no_list():
     assert result.mistake == "wrong form" and "list(...)" in result.diagnosis
 
 
-SUSPECTS = {kind.__name__: kind for kind in (Suspect, PriceList, Failure, Part, Reader, Patient, Loop)}
+KINDS = (Suspect, PriceList, Failure, Part, Reader, Patient, Loop, Encoder)
+SUSPECTS = {kind.__name__: kind for kind in KINDS}
 SUSPECTS["Specimen"] = Specimen
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from tinygpt.grading.checks.adam import adamw_steps
+from tinygpt.grading.checks.adapting import lora
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
 from tinygpt.grading.checks.bits import bits_per_byte
 from tinygpt.grading.checks.blending import blend
+from tinygpt.grading.checks.budgeting import trained_weights
 from tinygpt.grading.checks.choosing import best_of_n_kl
 from tinygpt.grading.checks.clipping import clipped
 from tinygpt.grading.checks.counting import counted
@@ -17,10 +19,12 @@ from tinygpt.grading.checks.cutting import pre_tokenize
 from tinygpt.grading.checks.diagnosis import block_faults
 from tinygpt.grading.checks.dpo import dpo_pair_loss
 from tinygpt.grading.checks.drifting import kl_estimates
+from tinygpt.grading.checks.filling import chat_targets
 from tinygpt.grading.checks.gating import gated_mlp
 from tinygpt.grading.checks.heads import multi_head_attention
 from tinygpt.grading.checks.honesty import guilty, total_probability
 from tinygpt.grading.checks.induction import induction_score
+from tinygpt.grading.checks.labelling import answer_labels
 from tinygpt.grading.checks.leak import culprit, reads
 from tinygpt.grading.checks.lens import answer_ranks
 from tinygpt.grading.checks.looping import loop_faults, mended_loop
@@ -28,6 +32,7 @@ from tinygpt.grading.checks.mending import mended
 from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
 from tinygpt.grading.checks.orthogonal import orthogonal
+from tinygpt.grading.checks.plugging import merged
 from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.checks.preferring import pair_loss
 from tinygpt.grading.checks.ranking import encode_with_ranks
@@ -37,6 +42,7 @@ from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_
 from tinygpt.grading.checks.shaping import token_rewards
 from tinygpt.grading.checks.sharing import mixing_weights
 from tinygpt.grading.checks.shrinking import shrink
+from tinygpt.grading.checks.templating import chat_prompt
 from tinygpt.grading.checks.tracing import patch_effect
 from tinygpt.grading.checks.unpacking import unpacked
 from tinygpt.grading.exercise import Exercise
@@ -79,10 +85,19 @@ _PRETRAINING = (
     loop_faults,
     mended_loop,
 )
+_INSTRUCTION = (answer_labels, chat_prompt, lora, merged, trained_weights, chat_targets)
 _PREFERENCES = (pair_loss, dpo_pair_loss, advantages, kl_estimates, best_of_n_kl, token_rewards)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for exercise in (*_NEXT_TOKEN, *_TOKENIZATION, *_ATTENTION, *_TRANSFORMER, *_PRETRAINING, *_PREFERENCES)
+    for exercise in (
+        *_NEXT_TOKEN,
+        *_TOKENIZATION,
+        *_ATTENTION,
+        *_TRANSFORMER,
+        *_PRETRAINING,
+        *_INSTRUCTION,
+        *_PREFERENCES,
+    )
 }
 
 
