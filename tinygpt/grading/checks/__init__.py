@@ -6,8 +6,10 @@ from difflib import get_close_matches
 
 from tinygpt.grading.checks.adam import adamw_steps
 from tinygpt.grading.checks.adapting import lora
+from tinygpt.grading.checks.advantages import group_advantages
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
 from tinygpt.grading.checks.bits import bits_per_byte
+from tinygpt.grading.checks.blaming import blamed, credit, mended_loss
 from tinygpt.grading.checks.blending import blend
 from tinygpt.grading.checks.budgeting import trained_weights
 from tinygpt.grading.checks.choosing import best_of_n_kl
@@ -32,6 +34,7 @@ from tinygpt.grading.checks.mending import mended
 from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
 from tinygpt.grading.checks.orthogonal import orthogonal
+from tinygpt.grading.checks.passing import pass_at_k
 from tinygpt.grading.checks.plugging import merged
 from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.checks.preferring import pair_loss
@@ -42,9 +45,12 @@ from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_
 from tinygpt.grading.checks.shaping import token_rewards
 from tinygpt.grading.checks.sharing import mixing_weights
 from tinygpt.grading.checks.shrinking import shrink
+from tinygpt.grading.checks.surrogate import clipped_surrogate
 from tinygpt.grading.checks.templating import chat_prompt
 from tinygpt.grading.checks.tracing import patch_effect
 from tinygpt.grading.checks.unpacking import unpacked
+from tinygpt.grading.checks.verdicts import verdict
+from tinygpt.grading.checks.voting import vote
 from tinygpt.grading.exercise import Exercise
 
 _NEXT_TOKEN = (bits_per_byte, counted, unpacked, total_probability, guilty, blend)
@@ -87,6 +93,16 @@ _PRETRAINING = (
 )
 _INSTRUCTION = (answer_labels, chat_prompt, lora, merged, trained_weights, chat_targets)
 _PREFERENCES = (pair_loss, dpo_pair_loss, advantages, kl_estimates, best_of_n_kl, token_rewards)
+_REASONING = (
+    group_advantages,
+    vote,
+    pass_at_k,
+    clipped_surrogate,
+    verdict,
+    credit,
+    blamed,
+    mended_loss,
+)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
@@ -97,6 +113,7 @@ EXERCISES: dict[str, Exercise] = {
         *_PRETRAINING,
         *_INSTRUCTION,
         *_PREFERENCES,
+        *_REASONING,
     )
 }
 
