@@ -103,6 +103,12 @@ def test_a_mixture_answers_from_a_copy() -> None:
     assert view.mix == mixes[1]
 
 
+def test_there_is_a_slider_for_each_adapter_though_the_last_mixture_names_one() -> None:
+    view = chat(persona(pirate=0.0, poet=1.0), TOK, ["who?"], mix=[{"poet": 1.0}, {"pirate": 0.5}], **OPTIONS)
+    assert view._header()["mix"] == {"pirate": 0.5, "poet": 0.0}
+    view.ask("who?", {"poet": 1.0})
+
+
 def test_it_draws_nothing_from_the_global_generator_and_leaves_watched_models_alone() -> None:
     model = talker()
     before = torch.get_rng_state()

@@ -104,7 +104,7 @@ def chat(
     for prompt in prompts:
         for one in mixes:
             view.ask(prompt, one)
-    view.mix = dict(mixes[-1])
+    view.mix = dict.fromkeys(view.mix, 0.0) | dict(mixes[-1])
     return view
 
 
