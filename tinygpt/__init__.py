@@ -22,6 +22,7 @@ _LAYERS = (
     "interp",
     "alignment",
     "lineage",
+    "scaling",
     "views",
     "grading",
     "cli",

@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model and its tokenizer on text",
     "sample": "continue a prompt with a trained model",
     "chat": "ask a model that was taught to answer",
+    "sweep": "make many small runs, for scaling laws",
     "doctor": "check this machine, with a remedy for what is wrong",
     "lab": "open the course in JupyterLab",
 }

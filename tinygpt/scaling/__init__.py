@@ -1,0 +1,30 @@
+"""Scaling laws: sweeps of runs, laws fitted to them, the compute-optimal frontier, and the bill."""
+
+from tinygpt.scaling.bill import CHIPS, PUBLISHED, Bill, Chip, bill
+from tinygpt.scaling.frontier import Profile, envelope, isoflop
+from tinygpt.scaling.laws import Chinchilla, ChinchillaFit, Power, fit_chinchilla, fit_power
+from tinygpt.scaling.record import Result, grid, results
+from tinygpt.scaling.resampling import bootstrap, resampled
+from tinygpt.scaling.sweep import sweep
+
+__all__ = [
+    "CHIPS",
+    "PUBLISHED",
+    "Bill",
+    "Chinchilla",
+    "ChinchillaFit",
+    "Chip",
+    "Power",
+    "Profile",
+    "Result",
+    "bill",
+    "bootstrap",
+    "envelope",
+    "fit_chinchilla",
+    "fit_power",
+    "grid",
+    "isoflop",
+    "resampled",
+    "results",
+    "sweep",
+]
