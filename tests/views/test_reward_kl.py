@@ -38,6 +38,8 @@ def test_its_numbers_are_means_and_ends_over_seeds() -> None:
         "PPO: true at most 0.1 at KL 4 nats (step 20); proxy at most 1.2 at KL 8 nats (step 40); "
         "at the end kl 8, true 0, proxy 1.2"
     )
+    bare = reward_kl({"PPO": [{"kl": 4.0, "true": 0.1}]})._text().splitlines()
+    assert bare[1] == "PPO: true at most 0.1 at KL 4 nats; at the end kl 4, true 0.1", "no label, no brackets"
 
 
 @pytest.mark.parametrize(

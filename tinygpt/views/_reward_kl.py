@@ -120,7 +120,8 @@ class RewardKL(View):
             for reward in self._rewards:
                 best = max(points, key=lambda point, of=reward: point.values[of][0])
                 kl, value = best.values["kl"][0], best.values[reward][0]
-                told.append(f"{reward} at most {value:.3g} at KL {kl:.3g} nats ({best.label})")
+                where = f" ({best.label})" if best.label else ""
+                told.append(f"{reward} at most {value:.3g} at KL {kl:.3g} nats{where}")
             end = ", ".join(f"{key} {value[0]:.3g}" for key, value in points[-1].values.items())
             lines.append(f"{name}: {'; '.join(told)}; at the end {end}")
         return "\n".join(lines)
