@@ -8,8 +8,9 @@ import pytest
 
 from tinygpt.cli import main
 from tinygpt.cli.sweep import SweepOptions, table
+from tinygpt.models import cost
 from tinygpt.scaling import Result, results
-from tinygpt.scaling.almanac import GRIDS, isoflop_grid
+from tinygpt.scaling.almanac import GRIDS, isoflop_grid, shape
 
 
 def test_the_runs_are_made_shown_and_not_made_again(
@@ -27,9 +28,6 @@ def test_the_runs_are_made_shown_and_not_made_again(
 
 def test_a_budget_is_spent_on_every_size_to_within_a_batch() -> None:
     for setting in isoflop_grid([3e9], [4, 8, 16], [0]):
-        from tinygpt.models import cost
-        from tinygpt.scaling.almanac import shape
-
         spent = 6 * cost(shape(setting["width"])).n_parameters * setting["tokens"]
         assert spent == pytest.approx(3e9, rel=0.01)
 

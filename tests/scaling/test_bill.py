@@ -30,8 +30,8 @@ def test_as_few_chips_as_hold_the_model() -> None:
         bill(70e9, 1.4e12, chip="A100", chips=13)
 
 
-def test_six_flops_per_parameter_and_token_leave_out_attention_and_count_the_tables() -> None:
-    """For GPT-2 the two mistakes nearly cancel: Kaplan et al. 2020, section 2.1, leave out both."""
+def test_six_flops_per_parameter_and_token_are_near_the_exact_count_of_gpt2() -> None:
+    """They leave out the attention's products, and count tables that are only looked up."""
     counted = cost(gpt2_shape())
     assert counted.train_flops_per_token / counted.n_parameters == pytest.approx(6, rel=0.2)
 

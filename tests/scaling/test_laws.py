@@ -20,7 +20,6 @@ def noisy(law: Chinchilla, size: float, seed: int = 0) -> np.ndarray:
 
 
 def test_the_published_law_is_found_again_from_its_own_points() -> None:
-    """Within the intervals that Hoffmann et al. 2022 give in section 3.4: α .326–.350, β .271–.291 or so."""
     found = fit_chinchilla(N, D, HOFFMANN.loss(N, D))
     for name, near in {"E": 1e-3, "A": 0.5, "B": 0.5, "alpha": 1e-4, "beta": 1e-4}.items():
         assert abs(getattr(found, name) - getattr(HOFFMANN, name)) < near

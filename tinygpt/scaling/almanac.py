@@ -45,7 +45,7 @@ def price(setting: Mapping[str, Any]) -> float:
 
 
 def shape(width: int) -> GPTConfig:
-    """Returns a one-layer model of a width, in heads of 8."""
+    """Returns a one-layer model of a width, in heads of 8, or in one head if it is narrower."""
     return GPTConfig(
         ALMANAC_VOCAB_SIZE,
         n_layers=1,

@@ -35,7 +35,8 @@ BYTES_PER_PARAMETER = 16
 2020, "ZeRO", section 3.1, which counts the same 16 for mixed precision."""
 
 OVERHEAD = 1.1
-"""Energy of the whole building per energy of its computers: Google's fleet in 2021, Patterson et al. 2021."""
+"""Energy of the whole building per energy of its computers, as in the data centres of Patterson et al. 2021,
+"Carbon Emissions and Large Neural Network Training"."""
 
 
 @dataclass(frozen=True)

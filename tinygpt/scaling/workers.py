@@ -70,7 +70,7 @@ def check_importable(run: Run) -> None:
 
 
 def _pooled(run: Run, settings: list[Setting], workers: int) -> Iterator[tuple[Setting, tuple]]:
-    """Yields what finished; ends early when a process dies."""
+    """Yields what finished; when a process dies, what had finished before and nothing more."""
     spawn = multiprocessing.get_context("spawn")  # a fork would share torch's threads and a GPU's state
     pool = ProcessPoolExecutor(min(workers, len(settings)), spawn, initializer=_begin)
     try:
@@ -79,7 +79,7 @@ def _pooled(run: Run, settings: list[Setting], workers: int) -> Iterator[tuple[S
             try:
                 outcome = future.result()
             except BrokenProcessPool:
-                return
+                continue  # not the end: others may have finished before it, and must not be made again
             yield futures[future], outcome
     finally:
         pool.shutdown(cancel_futures=True)
