@@ -9,21 +9,23 @@ import pytest
 from tinygpt.cli import main
 from tinygpt.cli.sweep import SweepOptions, table
 from tinygpt.models import cost
-from tinygpt.scaling import Result, results
-from tinygpt.scaling.almanac import GRIDS, isoflop_grid, shape
+from tinygpt.scaling import GRIDS, Result, results
+from tinygpt.scaling.almanac import isoflop_grid, shape
 
 
 def test_the_runs_are_made_shown_and_not_made_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "runs.jsonl"
-    assert main(["sweep", "--size", "ci", "--out", str(out), "--workers", "2"]) == 0
+    assert main(["sweep", "--grid", "ci", "--out", str(out), "--workers", "2"]) == 0
     said, made = capsys.readouterr().out, out.read_bytes()
     found = results(out)
-    assert [r.error for r in found] == [""] * len(GRIDS["ci"]) and f"{len(found)} runs are in {out}" in said
-    assert all(f"{r.scores['N']:,}" in said and f"{r.scores['D']:,}" in said for r in found)
+    assert [r.error for r in found] == [""] * len(
+        GRIDS["ci"].settings
+    ) and f"{len(found)} runs are in {out}" in said
+    assert all(f"{r.scores['N']:.6g}" in said and f"{r.scores['loss']:.6g}" in said for r in found)
     assert "the entropy is 1.578" in said
-    assert main(["sweep", "--size", "ci", "--out", str(out)]) == 0 and out.read_bytes() == made
+    assert main(["sweep", "--grid", "ci", "--out", str(out)]) == 0 and out.read_bytes() == made
 
 
 def test_a_budget_is_spent_on_every_size_to_within_a_batch() -> None:
@@ -33,8 +35,11 @@ def test_a_budget_is_spent_on_every_size_to_within_a_batch() -> None:
 
 
 def test_the_table_has_the_mean_of_the_seeds() -> None:
-    runs = [Result("m:f", {"seed": s}, {"N": 1000, "D": 5000, "loss": 2.0 + s}) for s in (0, 1)]
-    assert table(runs).splitlines()[1].split() == ["1,000", "5,000", "2.5000", "2"]
+    runs = [Result("m:f", {"width": 8, "seed": s}, {"N": 1000, "loss": 2.0 + s}) for s in (0, 1)]
+    assert [line.split() for line in table(runs).splitlines()] == [
+        ["width", "N", "loss", "runs"],
+        ["8", "1000", "2.5", "2"],
+    ]
 
 
 def test_no_workers_at_all_is_refused() -> None:

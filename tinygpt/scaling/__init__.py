@@ -2,6 +2,7 @@
 
 from tinygpt.scaling.bill import CHIPS, PUBLISHED, Bill, Chip, bill
 from tinygpt.scaling.frontier import Profile, envelope, isoflop
+from tinygpt.scaling.grids import GRIDS, Grid, shipped
 from tinygpt.scaling.laws import Chinchilla, ChinchillaFit, Power, fit_chinchilla, fit_power
 from tinygpt.scaling.record import Result, grid, results
 from tinygpt.scaling.resampling import bootstrap, resampled
@@ -9,11 +10,13 @@ from tinygpt.scaling.sweep import sweep
 
 __all__ = [
     "CHIPS",
+    "GRIDS",
     "PUBLISHED",
     "Bill",
     "Chinchilla",
     "ChinchillaFit",
     "Chip",
+    "Grid",
     "Power",
     "Profile",
     "Result",
@@ -26,5 +29,6 @@ __all__ = [
     "isoflop",
     "resampled",
     "results",
+    "shipped",
     "sweep",
 ]

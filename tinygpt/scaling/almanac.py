@@ -21,7 +21,10 @@ FEWEST, MOST = 30_000, 3_000_000
 
 
 def isoflop_grid(
-    budgets: Iterable[float], widths: Iterable[int] = WIDTHS, seeds: Iterable[int] = range(3)
+    budgets: Iterable[float],
+    widths: Iterable[int] = WIDTHS,
+    seeds: Iterable[int] = range(3),
+    most: float = MOST,
 ) -> list[dict[str, Any]]:
     """Returns the settings that spend each budget on each width, if that is neither too short nor too long.
 
@@ -29,12 +32,13 @@ def isoflop_grid(
         budgets: FLOPs, counted as 6 · N · D.
         widths: of the models.
         seeds: of each run.
+        most: tokens of a run.
     """
     batch, found = ROWS * TOKENS, []
     for budget in budgets:
         for width in widths:
             tokens = batch * round(budget / (FLOPS * cost(shape(width)).n_parameters) / batch)
-            if FEWEST <= tokens <= MOST:
+            if FEWEST <= tokens <= most:
                 found += [{"width": width, "tokens": tokens, "seed": seed} for seed in seeds]
     return found
 
@@ -84,10 +88,3 @@ def excess_of(model: GPT) -> float:
     """Returns a model's loss on new rows above that of a reader who knows the almanac, in nats a token."""
     inputs, targets = almanac(EXAM_ROWS, seed=EXAM_SEED)[0]
     return next_token_loss(model, (inputs, targets)).item() - almanac_nats(targets).mean().item()
-
-
-GRIDS = {
-    "ci": isoflop_grid([1.2e9, 2.4e9], [4, 8, 16], [0]),
-    "laptop": isoflop_grid([2.4e9, 9.6e9, 3.84e10, 1.536e11]),
-}
-"""The settings of the shipped sweep by size."""

@@ -22,7 +22,7 @@ def sweep(
     *,
     workers: int | None = None,
     ray: str | None = None,
-    cost: Callable[[Mapping[str, Any]], float] = lambda setting: 1.0,
+    cost: Callable[[Mapping[str, Any]], float] | None = None,
     progress: bool = True,
 ) -> list[Result]:
     """Calls `run` with every setting, several at a time, and keeps each result as soon as there is one.
@@ -42,7 +42,7 @@ def sweep(
         ray: address of a Ray cluster, or "auto" or "local"; needs `pip install "tinygpt[ray]"`. The cluster
             then decides where and how many at a time, and runs again what a lost machine had.
         cost: how long a setting takes compared with others: dear ones go first, so that no core is idle at
-            the end, and the time left is told from it.
+            the end, and the time left is told from it. None counts them alike.
         progress: show a bar with the time left.
 
     Returns:
@@ -68,6 +68,7 @@ def sweep(
     done = {result.key: result for result in results(out) if not result.error}
     made = [setting for k, setting in zip(keys, settings, strict=True) if k in done]
     left = [setting for k, setting in zip(keys, settings, strict=True) if k not in done]
+    cost = cost or (lambda setting: 1.0)
     left.sort(key=cost, reverse=True)
     show = {"disable": not progress, "bar_format": _BAR}
     with tqdm(total=sum(map(cost, settings)), initial=sum(map(cost, made)), **show) as bar:

@@ -1,0 +1,55 @@
+"""The sweeps of the chapter, and the results of them that are shipped."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from tinygpt.scaling import GRIDS, fit_chinchilla, shipped
+from tinygpt.scaling.record import key
+
+SHIPPED = ("almanac", "reveal")
+CHEAPEST = {name: min(shipped(name), key=lambda result: result.seconds) for name in SHIPPED}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_runs_are_those_of_the_grid_and_none_failed(name: str) -> None:
+    grid, found = GRIDS[name], shipped(name)
+    run = f"{grid.run.__module__}:{grid.run.__qualname__}"
+    assert sorted(result.key for result in found) == sorted(key(run, setting) for setting in grid.settings)
+    assert not any(result.error for result in found)
+
+
+@pytest.mark.parametrize("name", [name for name, result in CHEAPEST.items() if result.seconds < 30])
+def test_the_cheapest_shipped_run_can_be_made_again(name: str) -> None:
+    result = CHEAPEST[name]
+    again = GRIDS[name].run(result.setting)
+    assert again["N"] == result.scores["N"] and again["D"] == result.scores["D"]
+    assert again["loss"] == pytest.approx(result.scores["loss"], abs=0.01)
+
+
+def test_the_law_of_the_shipped_runs_holds_for_seeds_it_has_not_seen() -> None:
+    by_seed: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+    for result in shipped("almanac"):
+        by_seed[result.setting["seed"] < 3].append(result.scores)
+    seen, unseen = ([[s[name] for s in part] for name in ("N", "D", "loss")] for part in by_seed.values())
+    entropy = GRIDS["almanac"].entropy()
+    law = fit_chinchilla(*seen)
+    assert law.r_squared(*unseen, floor=entropy) > 0.98
+    assert law.E == pytest.approx(entropy, rel=0.03)
+
+
+def test_the_grid_is_wide_enough_for_a_law() -> None:
+    found = shipped("almanac")
+    points = {(result.scores["N"], result.scores["D"]) for result in found}
+    assert len(found) >= 40 and len({N for N, _ in points}) == 6
+    losses = [
+        [r.scores["loss"] for r in found if (r.scores["N"], r.scores["D"]) == point] for point in points
+    ]
+    assert min(len(same) for same in losses) >= 3 and all(statistics.stdev(same) > 0 for same in losses)
+
+
+def test_runs_that_are_not_shipped_are_named() -> None:
+    with pytest.raises(ValueError, match=r"shipped runs of .*almanac.*; got 'ocean'"):
+        shipped("ocean")
