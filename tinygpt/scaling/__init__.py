@@ -2,6 +2,7 @@
 
 from tinygpt.scaling.bill import CHIPS, PUBLISHED, Bill, Chip, bill
 from tinygpt.scaling.frontier import Profile, envelope, isoflop
+from tinygpt.scaling.game import Bet, Game, Offer, Verdict, interval_score
 from tinygpt.scaling.grids import GRIDS, Grid, shipped
 from tinygpt.scaling.laws import Chinchilla, ChinchillaFit, Power, fit_chinchilla, fit_power
 from tinygpt.scaling.record import Result, grid, results
@@ -12,20 +13,25 @@ __all__ = [
     "CHIPS",
     "GRIDS",
     "PUBLISHED",
+    "Bet",
     "Bill",
     "Chinchilla",
     "ChinchillaFit",
     "Chip",
+    "Game",
     "Grid",
+    "Offer",
     "Power",
     "Profile",
     "Result",
+    "Verdict",
     "bill",
     "bootstrap",
     "envelope",
     "fit_chinchilla",
     "fit_power",
     "grid",
+    "interval_score",
     "isoflop",
     "resampled",
     "results",

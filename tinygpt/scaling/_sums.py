@@ -56,7 +56,7 @@ def promising(x: Float64[np.ndarray, "n k"], y: Float64[np.ndarray, " n"]) -> li
 
 def value(
     sum_: Float64[np.ndarray, " p"], x: Float64[np.ndarray, "*shape k"]
-) -> Float64[np.ndarray, "*shape"]:
+) -> Float64[np.ndarray, "*shape"] | np.float64:
     """Returns E + Σ Aⱼ / xⱼ^αⱼ."""
     k = x.shape[-1]
     return sum_[0] + (sum_[1 : k + 1] * x ** -sum_[k + 1 :]).sum(-1)

@@ -38,7 +38,7 @@ class Chinchilla:
     alpha: float
     beta: float
 
-    def loss(self, N: ArrayLike, D: ArrayLike) -> Float64[np.ndarray, "*shape"]:
+    def loss(self, N: ArrayLike, D: ArrayLike) -> Float64[np.ndarray, "*shape"] | np.float64:
         """Returns the loss of N parameters trained on D tokens, in nats per token."""
         N, D = np.broadcast_arrays(np.asarray(N, float), np.asarray(D, float))
         return value(self._sum, np.stack([N, D], axis=-1))
@@ -165,7 +165,7 @@ class Power:
     exponent: float
     floor: float = 0.0
 
-    def __call__(self, x: ArrayLike) -> Float64[np.ndarray, "*shape"]:
+    def __call__(self, x: ArrayLike) -> Float64[np.ndarray, "*shape"] | np.float64:
         """Returns y at x."""
         return self.floor + self.scale * np.asarray(x, float) ** -self.exponent
 
