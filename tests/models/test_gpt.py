@@ -252,3 +252,14 @@ def test_numpys_integers_are_integers() -> None:
 def test_a_compiled_model_has_the_same_taps() -> None:
     model = GPT(GPTConfig(**SHAPE))
     assert taps(torch.compile(model, backend="eager")) == taps(model)
+
+
+def test_paper_and_profiler_count_the_same_step_of_a_model_without_numbers() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = gpt2_shape()
+    with torch.device("meta"):
+        model, ids = GPT(config), torch.zeros(1, config.context, dtype=torch.long)
+        with FlopCounterMode(display=False) as counter:
+            model(ids).sum().backward()
+    assert abs(cost(config).train_flops_per_token * config.context / counter.get_total_flops() - 1) < 0.02

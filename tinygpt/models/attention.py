@@ -115,7 +115,7 @@ class Attention(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], where: Geometry, cache: KVCache | None = None
     ) -> Float[Tensor, "B T D"]:
-        if torch.is_autocast_enabled(x.device.type):
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))  # once here, not once in each linear
         q, k, v = self._split(self.q(x)), self._split(self.k(x)), self._split(self.v(x))
         if where.rotation is not None:
