@@ -3,24 +3,53 @@
 from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
 from tinygpt.sampling.compress import Predictor, compress, decompress
 from tinygpt.sampling.decoder import Decoder
-from tinygpt.sampling.filters import Filter, apply, greedy, min_p, temperature, top_k, top_p
+from tinygpt.sampling.filters import (
+    banned,
+    greedy,
+    logit_bias,
+    min_p,
+    temperature,
+    top_k,
+    top_n_sigma,
+    top_p,
+    typical,
+)
 from tinygpt.sampling.generate import generate, pick, stream
+from tinygpt.sampling.history import (
+    HistoryFilter,
+    frequency_penalty,
+    no_repeat_ngram,
+    presence_penalty,
+    repetition_penalty,
+)
+from tinygpt.sampling.pipeline import Filter, Stage, apply, trace
 
 __all__ = [
     "ArithmeticDecoder",
     "ArithmeticEncoder",
     "Decoder",
     "Filter",
+    "HistoryFilter",
     "Predictor",
+    "Stage",
     "apply",
+    "banned",
     "compress",
     "decompress",
+    "frequency_penalty",
     "generate",
     "greedy",
+    "logit_bias",
     "min_p",
+    "no_repeat_ngram",
     "pick",
+    "presence_penalty",
+    "repetition_penalty",
     "stream",
     "temperature",
     "top_k",
+    "top_n_sigma",
     "top_p",
+    "trace",
+    "typical",
 ]

@@ -22,7 +22,8 @@ from tinygpt.models import (
 )
 from tinygpt.models.norms import RMSNorm
 from tinygpt.sampling.decoder import Decoder
-from tinygpt.sampling.filters import Filter, apply, keep_best
+from tinygpt.sampling.filters import keep_best
+from tinygpt.sampling.pipeline import Filter, apply
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -63,7 +64,7 @@ def _stream(
     read = reader(model, len(rows), min(model.config.context, rows.shape[1] + n))
     logits = read(rows)
     for i in range(n):
-        token = _choose(logits, filters, generator)
+        token = _choose(logits, filters, generator, rows, i)
         if stop:
             token = torch.where(finished, ends[0], token)
             finished |= torch.isin(token, ends)
@@ -116,10 +117,12 @@ def generate(
     return out if torch.as_tensor(prompt).ndim == 2 else out[0]
 
 
-def _choose(logits: Tensor, filters: tuple[Filter, ...], generator: torch.Generator | None) -> Tensor:
+def _choose(
+    logits: Tensor, filters: tuple[Filter, ...], generator: torch.Generator | None, rows: Tensor, n_new: int
+) -> Tensor:
     if filters and filters[-1] is keep_best:  # one token is left: no softmax and no draw
-        return apply(filters[:-1], logits).argmax(dim=-1)
-    return pick(apply(filters, logits), generator)
+        return apply(filters[:-1], logits, rows, n_new).argmax(dim=-1)
+    return pick(apply(filters, logits, rows, n_new), generator)
 
 
 def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:
