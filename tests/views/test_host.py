@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from views import inside, samples, test_lora
+from views import inside, samples, test_lora, test_scaling
 
 from tinygpt.alignment import Rollouts
 from tinygpt.tokenizers import BPETokenizer
@@ -48,6 +48,7 @@ def views() -> list[View]:
         chat(inside.model(vocab_size=257), tok, ["</script>$ {\\u2028"], raw=["model"], max_new_tokens=9),
         lora(test_lora.adapted(wide=1)),
         reward_kl({"$a$": [{"step": 1, "kl": 0.5, "</b>": [1.0, 2.0]}]}),
+        test_scaling.shown(),
         rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 

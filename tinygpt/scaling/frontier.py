@@ -46,7 +46,7 @@ def isoflop(C: ArrayLike, N: ArrayLike, loss: ArrayLike) -> list[Profile]:
     """
     C, N, loss = checked(C=C, N=N, loss=loss, least=3)
     profiles = []
-    for rows in _budgets(C):
+    for rows in by_budget(C):
         if len(np.unique(N[rows])) < 3:
             raise ValueError(f"a parabola needs three sizes; the budget {C[rows].mean():.3g} has {N[rows]}.")
         size = np.log10(N[rows])
@@ -78,7 +78,8 @@ def envelope(C: ArrayLike, loss: ArrayLike) -> Int64[np.ndarray, " m"]:
     return order[loss[order] < lowest]
 
 
-def _budgets(C: np.ndarray) -> list[np.ndarray]:
+def by_budget(C: Float64[np.ndarray, " n"]) -> list[Int64[np.ndarray, " m"]]:
+    """Returns the rows of each budget, cheapest first: one part in a hundred makes no other."""
     order = np.argsort(C, kind="stable")
     cuts = np.flatnonzero(np.diff(np.log(C[order])) > 0.01) + 1
     return np.split(order, cuts)

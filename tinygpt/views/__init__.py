@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tinygpt.views._residual import Residual, residual
     from tinygpt.views._reward_kl import RewardKL, reward_kl
     from tinygpt.views._rollouts import RolloutBrowser, rollouts
+    from tinygpt.views._scaling import Scaling, scaling
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
     from tinygpt.views._training import Training, training
@@ -43,6 +44,8 @@ _HOMES = {
     "reward_kl": "_reward_kl",
     "RolloutBrowser": "_rollouts",
     "rollouts": "_rollouts",
+    "Scaling": "_scaling",
+    "scaling": "_scaling",
     "Switches": "_switches",
     "switches": "_switches",
     "Tokens": "_tokens",
@@ -62,6 +65,7 @@ __all__ = [
     "Residual",
     "RewardKL",
     "RolloutBrowser",
+    "Scaling",
     "Switches",
     "Tokens",
     "Training",
@@ -77,6 +81,7 @@ __all__ = [
     "residual",
     "reward_kl",
     "rollouts",
+    "scaling",
     "switches",
     "tokens",
     "training",

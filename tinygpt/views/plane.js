@@ -27,39 +27,46 @@ export function nearestPoint(series, { toX, toY }, px, py, reach = 40) {
   return found;
 }
 
-// `series`: { name, xs, ys, colour, dash, width, alpha, dots, shape, spans }, where a name of "" has no label, `shape` numbers
-// the marks of `dots`, and `spans` are bars from least to most; `rulers`: [name, value].
-// Returns what takes a value to a place on the canvas.
+// `series`: { name, xs, ys, colour, dash, width, alpha, dots, shape, spans, band }, where a name of "" has no label, `shape`
+// numbers the marks of `dots`, `spans` are bars from least to most, and `band` is filled between them; `rulers`: [name, value].
+// `x` and `y`: { label, range, to, from, marks }, where `to` takes a value to the axis, such as its logarithm, and is needed with
+// a range there and marks as [place, text]. Returns what takes a value to a place on the canvas, and back.
 export function plane(canvas, host, { series, rulers = [], x, y, width, tall, text, at = null }) {
   const ink = inks(host);
   const [lowX, highX] = x.range ?? rangeOf(series.flatMap(({ xs }) => xs));
   const [lowY, highY] = y.range ?? rangeOf([...series.flatMap(({ ys, spans = [] }) => [...ys, ...spans.flat()]), ...rulers.map(([, value]) => value)]);
   const named = series.filter(({ name, xs }) => name && xs.length);
   const letters = Math.max(3, ...named.map(({ name }) => name.length), ...rulers.map(([name]) => name.length + 5));
-  const marksY = ticks(lowY, highY, roundStep(highY - lowY, clamp(tall / text / 2.6, 2, 6)));
-  const left = Math.max(...marksY.map((mark) => String(mark).length), 2) * text * 0.6 + 12;
+  const marksY = y.marks ?? spelt(ticks(lowY, highY, roundStep(highY - lowY, clamp(tall / text / 2.6, 2, 6))));
+  const left = Math.max(...marksY.map(([, mark]) => mark.length), 2) * text * 0.6 + 12;
   const [top, right] = [text * 1.8, width - Math.min(16, letters) * text * 0.6 - 28];
-  const toX = (value) => left + ((value - lowX) / (highX - lowX || 1)) * (right - left);
-  const toY = (value) => top + tall * (1 - (value - lowY) / (highY - lowY || 1));
+  const placeX = (at) => left + ((at - lowX) / (highX - lowX || 1)) * (right - left);
+  const placeY = (at) => top + tall * (1 - (at - lowY) / (highY - lowY || 1));
+  const toX = (value) => placeX(x.to ? x.to(value) : value);
+  const toY = (value) => placeY(y.to ? y.to(value) : value);
   const pen = sized(canvas, width, top + tall + text * 3.4);
   lettering(pen, `${text}px system-ui,sans-serif`);
-  drawAxes(pen, ink, { x, y, lowX, highX, marksY, left, right, top, tall, text, toX, toY });
+  const marksX = x.marks ?? spelt(ticks(lowX, highX, roundStep(highX - lowX, clamp((right - left) / text / 7, 2, 8))));
+  drawAxes(pen, ink, { x, y, marksX, marksY, left, right, top, tall, text, placeX, placeY });
   for (const [, value] of rulers) stroke(pen, { colour: ink.soft, dash: [6, 4], width: 1.2 }, [[left, toY(value)], [right, toY(value)]]);
   series.forEach((line, s) => drawSeries(pen, line, s, { toX, toY, text }));
   if (at) ring(pen, ink, series[at[0]], at[1], { toX, toY, text, top, tall });
   nameEnds(pen, ink, named, rulers, { toX, toY, text, right, top, tall });
-  return { toX, toY };
+  const fromX = (px) => (x.from ?? Number)(lowX + ((px - left) / (right - left)) * (highX - lowX));
+  return { toX, toY, fromX };
 }
 
-function drawAxes(pen, ink, { x, y, lowX, highX, marksY, left, right, top, tall, text, toX, toY }) {
+const spelt = (values) => values.map((value) => [value, String(value).replace("-", "−")]);
+
+function drawAxes(pen, ink, { x, y, marksX, marksY, left, right, top, tall, text, placeX, placeY }) {
   pen.fillStyle = ink.soft;
   pen.textAlign = "right";
-  for (const mark of marksY) {
-    stroke(pen, { colour: ink.line, width: 1 }, [[left, toY(mark)], [right, toY(mark)]]);
-    pen.fillText(String(mark).replace("-", "−"), left - 6, toY(mark) + text * 0.35);
+  for (const [at, mark] of marksY) {
+    stroke(pen, { colour: ink.line, width: 1 }, [[left, placeY(at)], [right, placeY(at)]]);
+    pen.fillText(mark, left - 6, placeY(at) + text * 0.35);
   }
   pen.textAlign = "center";
-  for (const mark of ticks(lowX, highX, roundStep(highX - lowX, clamp((right - left) / text / 7, 2, 8)))) pen.fillText(String(mark).replace("-", "−"), toX(mark), top + tall + text * 1.4);
+  for (const [at, mark] of marksX) pen.fillText(mark, placeX(at), top + tall + text * 1.4);
   pen.textAlign = "left";
   pen.fillText(y.label, 0, text * 0.95);
   pen.textAlign = "right";
@@ -81,11 +88,22 @@ function stroke(pen, { colour, dash = [], width = 2, alpha = 1 }, points) {
 
 function drawSeries(pen, line, s, { toX, toY, text }) {
   const points = line.xs.map((x, i) => [toX(x), toY(line.ys[i])]);
+  if (line.band) fillBand(pen, line, points, toY);
   stroke(pen, line, points);
   for (const [i, [least, most]] of (line.spans ?? []).entries()) stroke(pen, { colour: line.colour, width: 1.2 }, [[points[i][0], toY(least)], [points[i][0], toY(most)]]);
   if (!line.dots) return;
   pen.fillStyle = line.colour;
   for (const [px, py] of points) marker(pen, SHAPES[(line.shape ?? s) % SHAPES.length], px, py, text * 0.34);
+}
+
+function fillBand(pen, { band, colour }, points, toY) {
+  pen.fillStyle = colour;
+  pen.globalAlpha = 0.22;
+  pen.beginPath();
+  points.forEach(([px], i) => pen.lineTo(px, toY(band[i][0])));
+  [...points].reverse().forEach(([px], i) => pen.lineTo(px, toY(band[points.length - 1 - i][1])));
+  pen.fill();
+  pen.globalAlpha = 1;
 }
 
 function marker(pen, shape, px, py, size) {
