@@ -18,7 +18,7 @@ def run(N: int, D: int, seed: int, error: str = "", luck: float = 0.0) -> Result
     return Result("test:run", {"N": N, "D": D, "seed": seed}, {"N": N, "D": D, "loss": loss}, error=error)
 
 
-def game(luck: float = 0.0) -> Game:
+def game(luck: float = 0.0, credits: float = 100.0) -> Game:
     """Three budgets of three sizes and three seeds each, the later seeds first as a sweep may finish them."""
     kinds = [(N, C // N) for C in (10**8, 4 * 10**8, 16 * 10**8) for N in (1000, 4000, 16000)]
     lucks = luck * np.random.default_rng(0).normal(size=len(kinds))
@@ -27,7 +27,7 @@ def game(luck: float = 0.0) -> Game:
     ]
     runs.append(run(1000, 5, 0, error="lost"))
     reveal = [run(N, 16 * 10**9 // N, seed) for N in (4000, 16000) for seed in range(3)]
-    return Game(runs, reveal)
+    return Game(runs, reveal, credits)
 
 
 def test_prices_follow_the_flops() -> None:
@@ -96,6 +96,8 @@ def test_what_the_rules_do_not_allow(act: Callable[[Game], object], message: str
 def test_a_game_needs_runs() -> None:
     with pytest.raises(ValueError, match="needs runs to buy and runs to reveal"):
         Game([run(1000, 5, 0, error="lost")], [run(1000, 5, 0)])
+    with pytest.raises(ValueError, match="needs six kinds of runs; 20 credits buy the baseline 4"):
+        game(credits=20.0)
 
 
 def test_the_verdict_weighs_single_runs() -> None:

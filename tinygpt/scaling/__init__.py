@@ -1,8 +1,9 @@
 """Scaling laws: sweeps of runs, laws fitted to them, the compute-optimal frontier, and the bill."""
 
+from tinygpt.scaling.bets import Bet, Verdict, interval_score
 from tinygpt.scaling.bill import CHIPS, PUBLISHED, Bill, Chip, bill
 from tinygpt.scaling.frontier import Profile, envelope, isoflop
-from tinygpt.scaling.game import Bet, Game, Offer, Verdict, interval_score
+from tinygpt.scaling.game import Game, Offer
 from tinygpt.scaling.grids import GRIDS, Grid, shipped
 from tinygpt.scaling.laws import Chinchilla, ChinchillaFit, Power, fit_chinchilla, fit_power
 from tinygpt.scaling.record import Result, grid, results

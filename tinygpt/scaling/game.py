@@ -9,11 +9,10 @@ from functools import cached_property
 from math import isfinite
 from statistics import fmean
 
+from tinygpt.scaling.bets import LEVEL, Bet, Verdict
 from tinygpt.scaling.laws import ChinchillaFit, fit_chinchilla
 from tinygpt.scaling.record import Result
 
-LEVEL = 0.9
-"""Share of the runs that an interval should hold."""
 DEAREST = 32.0
 """Credits for a run of the largest budget: 100 buy three of these, or many cheap ones."""
 _DRAWS = 100
@@ -38,75 +37,6 @@ class Offer:
     left: int
 
 
-@dataclass(frozen=True)
-class Bet:
-    """A predicted loss, and an interval that should hold 90 % of such runs, in nats per token."""
-
-    loss: float
-    low: float
-    high: float
-
-    def penalty(self, losses: Iterable[float]) -> float:
-        """Returns |loss − measured| + `interval_score`, the mean over measured losses, in nats: low is good.
-
-        Both terms are proper: on average, nobody does better than by saying what they believe. It is the
-        loss itself, not its excess over the entropy, which is known of no real text. The mean is over single
-        runs, so an interval has to leave room for the luck of a seed.
-        """
-        return fmean(abs(self.loss - x) + interval_score(self.low, self.high, x) for x in losses)
-
-
-def interval_score(low: float, high: float, x: float, level: float = LEVEL) -> float:
-    """Returns high − low + 2 / (1 − level) · (how far x lies outside), in the unit of x: low is good.
-
-    Args:
-        low, high: an interval that should hold x with probability `level`.
-        x: what came.
-        level: below 1.
-
-    Example:
-        >>> interval_score(1.0, 1.5, 1.2), round(interval_score(1.0, 1.5, 1.75), 6)
-        (0.5, 5.5)
-
-    Source: Gneiting & Raftery 2007, "Strictly Proper Scoring Rules, Prediction, and Estimation", section 6.2.
-    """
-    return high - low + 2 / (1 - level) * max(low - x, 0.0, x - high)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a bet ended.
-
-    Attributes:
-        losses: what the runs reached, one for each seed.
-        yours: the bet.
-        baseline: that of a player who buys one run of each kind, cheapest first, and trusts the fitted law.
-    """
-
-    losses: tuple[float, ...]
-    yours: Bet
-    baseline: Bet
-
-    @property
-    def inside(self) -> float:
-        """Share of the runs that your interval holds."""
-        return fmean(self.yours.low <= x <= self.yours.high for x in self.losses)
-
-    @property
-    def penalties(self) -> tuple[float, float]:
-        """Yours and the baseline's, in nats per token: the smaller wins."""
-        return self.yours.penalty(self.losses), self.baseline.penalty(self.losses)
-
-    def __str__(self) -> str:
-        yours, baseline = (1000 * penalty for penalty in self.penalties)
-        bet, n = self.yours, len(self.losses)
-        return (
-            f"you said {bet.loss:.4f}, {bet.low:.4f} to {bet.high:.4f}; it is {fmean(self.losses):.4f}, with "
-            f"{self.inside * n:.0f} of {n} runs inside: penalty {yours:.1f} thousandths of a nat, "
-            f"the baseline's {baseline:.1f}"
-        )
-
-
 class Game:
     """One game: credits, what they bought, and one bet on a run that is too dear.
 
@@ -119,12 +49,12 @@ class Game:
     Attributes:
         target: parameters and tokens of the run to bet on.
         targets: those of each round, least loss first.
-        credits: what is left.
+        credits: what is left of `start`.
         bought: the results, in the order of buying.
         verdict: None until the bet is made.
 
     Raises:
-        ValueError: when there is nothing to buy or to reveal.
+        ValueError: when there is nothing to buy or to reveal, or the credits are too few for a law.
 
     Example:
         >>> from tinygpt.scaling import shipped
@@ -139,15 +69,16 @@ class Game:
     def __init__(
         self, runs: Iterable[Result], reveal: Iterable[Result], credits: float = 100.0, round: int = 0
     ) -> None:
-        self._given = list(runs), list(reveal), float(credits)
-        self._cells, self._reveal = cells(self._given[0]), cells(self._given[1])
+        self.start, self._cells, self._reveal = float(credits), cells(runs), cells(reveal)
         if not (self._cells and self._reveal):
             raise ValueError("a game needs runs to buy and runs to reveal; none of those given is finished.")
-        self.targets = sorted(self._reveal, key=lambda cell: fmean(self._reached(cell)))
+        if (kinds := len(self._spread())) < 6:
+            raise ValueError(f"a law needs six kinds of runs; {credits:g} credits buy the baseline {kinds}.")
+        self.targets = sorted(self._reveal, key=lambda cell: fmean(_losses(self._reveal[cell])))
         self._begin(round)
 
     def _begin(self, round: int) -> None:
-        self.round, self.credits = round, self._given[2]
+        self.round, self.credits = round, self.start
         self.bought: list[Result] = []
         self.verdict: Verdict | None = None
         self.target: Cell = self.targets[round % len(self.targets)]
@@ -194,8 +125,12 @@ class Game:
         if not isfinite(high - low):
             raise ValueError(f"low and high must be finite; got {low:g} and {high:g}.")
         yours = Bet(float(loss), float(low), float(high))
-        self.verdict = Verdict(self._reached(self.target), yours, self.baseline(self.target))
+        self.verdict = Verdict(tuple(_losses(self._reveal[self.target])), yours, self.baseline())
         return self.verdict
+
+    def sheet(self) -> tuple[dict[Cell, list[float]], dict[Cell, list[float]]]:
+        """Returns all losses for sale and all to reveal, for a page without a kernel. To peep is to cheat."""
+        return tuple({cell: _losses(of[cell]) for cell in of} for of in (self._cells, self._reveal))
 
     def again(self) -> Game:
         """Returns a new game with all credits, about the next kind of run."""
@@ -214,20 +149,21 @@ class Game:
 
     @cached_property
     def _law(self) -> ChinchillaFit:
-        other = Game(*self._given)
-        for cell in sorted(self._cells, key=lambda cell: self.price(*cell)):
-            if self.price(*cell) <= other.credits:
-                other.buy(*cell)
-        scores = [result.scores for result in other.bought]
+        scores = [result.scores for result in self._spread()]
         return fit_chinchilla(*([s[name] for s in scores] for name in ("N", "D", "loss")), bootstrap=_DRAWS)
+
+    def _spread(self) -> list[Result]:
+        left, bought = self.start, []
+        for cell in sorted(self._cells, key=lambda cell: self.price(*cell)):
+            if self.price(*cell) <= left:
+                left = round(left - self.price(*cell), 1)
+                bought.append(self._cells[cell][0])
+        return bought
 
     def __repr__(self) -> str:
         N, D = self.target
         end = self.verdict or f"what will N={N:,} and D={D:,} reach, at {self.price(N, D):g} credits?"
         return f"Game: {self.credits:g} credits left, {len(self.bought)} runs bought; {end}"
-
-    def _reached(self, cell: Cell) -> tuple[float, ...]:
-        return tuple(float(result.scores["loss"]) for result in self._reveal[cell])
 
     def _left(self, cell: Cell) -> list[Result]:
         return [result for result in self._cells[cell] if result not in self.bought]
@@ -249,3 +185,7 @@ def cells(runs: Iterable[Result]) -> dict[Cell, list[Result]]:
     for result in sorted((r for r in runs if not r.error), key=lambda r: r.setting.get("seed", 0)):
         found.setdefault((result.scores["N"], result.scores["D"]), []).append(result)
     return dict(sorted(found.items()))
+
+
+def _losses(runs: Iterable[Result]) -> list[float]:
+    return [float(result.scores["loss"]) for result in runs]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
+    from tinygpt.views._budget_game import BudgetGame, budget_game
     from tinygpt.views._chat import Chat, Turn, chat
     from tinygpt.views._host import View
     from tinygpt.views._logit_lens import LogitLens, logit_lens
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attention": "_attention",
     "attention": "_attention",
+    "BudgetGame": "_budget_game",
+    "budget_game": "_budget_game",
     "Chat": "_chat",
     "Turn": "_chat",
     "chat": "_chat",
@@ -57,6 +60,7 @@ _HOMES = {
 __all__ = [
     "Adapters",
     "Attention",
+    "BudgetGame",
     "Chat",
     "LogitLens",
     "Merges",
@@ -72,6 +76,7 @@ __all__ = [
     "Turn",
     "View",
     "attention",
+    "budget_game",
     "chat",
     "logit_lens",
     "lora",
