@@ -39,6 +39,8 @@ class TrainConfig:
         final_lr: last learning rate, as a fraction of the peak.
         decay: with "wsd", the fraction of all steps spent decaying.
         weight_decay: share of a matrix taken away per step, times the learning rate; vectors keep theirs.
+        base_width: `d_model` of the model that `lr` was tuned on; None takes it for this one's. In a wider
+            model the matrices get a smaller rate, in proportion: see `tinygpt.training.optim.adamw`.
         beta1, beta2: AdamW's averaging of the gradient and of its square.
         clip: largest gradient norm; larger gradients are scaled down to it.
         accumulate: batches whose gradients are averaged into one step.
@@ -60,6 +62,7 @@ class TrainConfig:
     final_lr: float = 0.1
     decay: float = 0.2
     weight_decay: float = 0.1
+    base_width: int | None = None
     beta1: float = 0.9
     beta2: float = 0.95
     clip: float = 1.0
@@ -84,6 +87,10 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}.")
+        if self.base_width is not None and self.base_width < 1:
+            raise ValueError(f"base_width must be at least 1, or None; got {self.base_width}.")
+        if self.base_width is not None and self.optimizer != "adamw":
+            raise ValueError(f'base_width is a rule for AdamW; got optimizer="{self.optimizer}".')
         if self.shard and self.optimizer != "adamw":
             raise ValueError(f'{self.optimizer} needs whole matrices, which shard=True cuts. Use "adamw".')
 
@@ -172,7 +179,7 @@ def train_steps(
         started = time.perf_counter()
         lr = learning_rate(state.step, config)
         for group in state.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("scale", 1.0)
         model.train()
         losses, reports, tokens = [], [], 0
         for _ in range(config.accumulate):
