@@ -10,16 +10,18 @@ from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
 from tinygpt.grading.checks import blaming
+from tinygpt.grading.checks.auditing import Lab, Pipeline
 from tinygpt.grading.checks.diagnosis import Patient
 from tinygpt.grading.checks.honesty import PriceList
 from tinygpt.grading.checks.leak import Suspect
 from tinygpt.grading.checks.lens import Reader
 from tinygpt.grading.checks.looping import Loop
+from tinygpt.grading.checks.redrawing import Statistic
 from tinygpt.grading.checks.residual import Part
 from tinygpt.grading.checks.shrinking import Failure
 from tinygpt.grading.checks.templating import Encoder
 from tinygpt.grading.checks.tracing import Specimen
-from tinygpt.models import taps
+from tinygpt.models import GPTConfig, taps
 
 
 def right(q, k):
@@ -318,6 +320,7 @@ def named(kind):
 
 
 KINDS = (Suspect, PriceList, Failure, Part, Reader, Patient, Loop, Encoder, Specimen, blaming.Suspect)
+KINDS += (Statistic, Lab, Pipeline, GPTConfig)
 SUSPECTS = {named(kind): kind for kind in KINDS}
 
 

@@ -9,6 +9,7 @@ import torch
 
 from tinygpt.grading import check
 from tinygpt.grading.excerpt import Excerpt
+from tinygpt.models import GPTConfig
 
 
 def excerpt(got, expected, **asked):
@@ -80,3 +81,8 @@ def test_text_cannot_break_the_page():
 
 def test_a_value_that_is_asked_for_is_not_shown():
     assert check("guilty", "somebody").picture is None and "cache" not in check("guilty", "x")._repr_html_()
+
+
+def test_the_shape_of_a_model_is_shown_and_what_an_answer_has_to_find_out_is_not():
+    shown = excerpt(1, 2, config=GPTConfig(vocab_size=27, n_layers=3), pipeline=object())
+    assert "GPTConfig(vocab_size=27, n_layers=3," in shown.asked and "pipeline" not in shown.asked

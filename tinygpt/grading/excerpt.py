@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from tinygpt.grading.compare import brackets, entry, parting
+from tinygpt.models import GPTConfig
 
 BEFORE, AFTER, WIDEST, LONGEST = 3, 5, 24, 160
-PLAIN = (bool, int, float, str, bytes, list, tuple, dict)
+PLAIN = (bool, int, float, str, bytes, list, tuple, dict, GPTConfig)
 MONOSPACED = "font-family: monospace; white-space: pre; text-align: left; padding: 2px 6px"
 PARTS = "outline: 2px solid #D55E00; font-weight: bold"
 

@@ -8,6 +8,8 @@ from tinygpt.grading.checks.adam import adamw_steps
 from tinygpt.grading.checks.adapting import lora
 from tinygpt.grading.checks.advantages import group_advantages
 from tinygpt.grading.checks.attention import attention_weights, causal_attention
+from tinygpt.grading.checks.auditing import mended_points, pipeline_faults
+from tinygpt.grading.checks.billing import step_flops
 from tinygpt.grading.checks.bits import bits_per_byte
 from tinygpt.grading.checks.blaming import blamed, credit, mended_loss
 from tinygpt.grading.checks.blending import blend
@@ -21,7 +23,9 @@ from tinygpt.grading.checks.cutting import pre_tokenize
 from tinygpt.grading.checks.diagnosis import block_faults
 from tinygpt.grading.checks.dpo import dpo_pair_loss
 from tinygpt.grading.checks.drifting import kl_estimates
+from tinygpt.grading.checks.emerging import answer_scores
 from tinygpt.grading.checks.filling import chat_targets
+from tinygpt.grading.checks.fitting import power_law
 from tinygpt.grading.checks.gating import gated_mlp
 from tinygpt.grading.checks.heads import multi_head_attention
 from tinygpt.grading.checks.honesty import guilty, total_probability
@@ -40,11 +44,13 @@ from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.checks.preferring import pair_loss
 from tinygpt.grading.checks.ranking import encode_with_ranks
 from tinygpt.grading.checks.rates import rate_at
+from tinygpt.grading.checks.redrawing import group_interval
 from tinygpt.grading.checks.residual import pre_norm_block
 from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
 from tinygpt.grading.checks.shaping import token_rewards
 from tinygpt.grading.checks.sharing import mixing_weights
 from tinygpt.grading.checks.shrinking import shrink
+from tinygpt.grading.checks.spending import compute_optimal
 from tinygpt.grading.checks.surrogate import clipped_surrogate
 from tinygpt.grading.checks.templating import chat_prompt
 from tinygpt.grading.checks.tracing import patch_effect
@@ -103,6 +109,15 @@ _REASONING = (
     blamed,
     mended_loss,
 )
+_SCALING = (
+    power_law,
+    compute_optimal,
+    step_flops,
+    group_interval,
+    answer_scores,
+    pipeline_faults,
+    mended_points,
+)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
@@ -114,6 +129,7 @@ EXERCISES: dict[str, Exercise] = {
         *_INSTRUCTION,
         *_PREFERENCES,
         *_REASONING,
+        *_SCALING,
     )
 }
 
