@@ -2,6 +2,7 @@
 
 from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
 from tinygpt.sampling.compress import Predictor, compress, decompress
+from tinygpt.sampling.constrain import TokenAutomaton, matching, token_automaton
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.filters import (
     banned,
@@ -22,6 +23,7 @@ from tinygpt.sampling.history import (
     presence_penalty,
     repetition_penalty,
 )
+from tinygpt.sampling.json_pattern import json_pattern
 from tinygpt.sampling.pipeline import Filter, Stage, apply, trace
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "HistoryFilter",
     "Predictor",
     "Stage",
+    "TokenAutomaton",
     "apply",
     "banned",
     "compress",
@@ -39,7 +42,9 @@ __all__ = [
     "frequency_penalty",
     "generate",
     "greedy",
+    "json_pattern",
     "logit_bias",
+    "matching",
     "min_p",
     "no_repeat_ngram",
     "pick",
@@ -47,6 +52,7 @@ __all__ = [
     "repetition_penalty",
     "stream",
     "temperature",
+    "token_automaton",
     "top_k",
     "top_n_sigma",
     "top_p",
