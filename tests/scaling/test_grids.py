@@ -9,7 +9,7 @@ import pytest
 from tinygpt.scaling import GRIDS, fit_chinchilla, shipped
 from tinygpt.scaling.record import key
 
-SHIPPED = ("almanac", "reveal")
+SHIPPED = ("almanac", "reveal", "repeats")
 CHEAPEST = {name: min(shipped(name), key=lambda result: result.seconds) for name in SHIPPED}
 
 

@@ -16,7 +16,7 @@ class SweepOptions:
 
     Args:
         grid: "almanac" is that of the chapter on scaling laws, "ci" six runs of seconds, "reveal" runs of ten
-            times the largest budget of "almanac".
+            times the largest budget of "almanac", "repeats" runs that read the same rows several times.
         out: file of results, one line each. What is in it is not run again.
         workers: processes, each with one thread; by default one per core. On a GPU, runs that share it.
         ray: address of a Ray cluster, "auto" for the one on this machine; needs tinygpt[ray].

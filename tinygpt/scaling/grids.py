@@ -10,6 +10,7 @@ from typing import Any
 from tinygpt.data.worlds import almanac_entropy
 from tinygpt.scaling.almanac import almanac_run, isoflop_grid, price
 from tinygpt.scaling.record import Result, results
+from tinygpt.scaling.repeats import repeats_grid, repeats_price, repeats_run
 from tinygpt.scaling.workers import Run
 
 
@@ -36,8 +37,10 @@ GRIDS = {
         almanac_run, isoflop_grid([2.4e9, 9.6e9, 3.84e10, 1.536e11], seeds=range(5)), price, almanac_entropy
     ),
     "reveal": Grid(almanac_run, isoflop_grid([1.536e12], [48, 64, 96], most=1e7), price),
+    "repeats": Grid(repeats_run, repeats_grid(), repeats_price),
 }
-"""Six runs of seconds, the grid of the chapter, and runs of ten times its largest budget."""
+"""Six runs of seconds, the grid of the chapter, runs of ten times its largest budget, and runs that read
+their rows several times."""
 
 
 def shipped(name: str) -> list[Result]:
