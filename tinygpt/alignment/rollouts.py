@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from tinygpt.models import GPT, KVCache, head_is_plain, uncompiled
+from tinygpt.models import GPT, KVCache, uncompiled
 from tinygpt.sampling import apply
-from tinygpt.sampling.generate import pick_at, plain
+from tinygpt.sampling.draws import pick_at
+from tinygpt.sampling.reading import last_logits, plain
 from tinygpt.sampling.stepper import Stepper
 from tinygpt.training.losses import IGNORE
 
@@ -111,17 +112,20 @@ def roll_out(
         dtype=model.embed.weight.dtype,
         first=first if first.any() else None,
     )
-    logits = _read(model, rows, cache)
+    logits = last_logits(model, rows, cache).float()
     each = torch.arange(len(rows), device=model.device).repeat_interleave(group)
     cache.select(each)
     points = _points(len(each), drawn, seed, model.device)
-    tokens, log_probs, lengths, finished = _draw(model, cache, logits[each], points, tuple(stop), filters)
+    begun = rows.masked_fill(torch.arange(rows.shape[1], device=rows.device) < first[:, None], -1)
+    drawing = (model, cache, begun[each], logits[each], points)
+    tokens, log_probs, lengths, finished = _draw(*drawing, tuple(stop), filters)
     return _pack(rows[each], first[each], tokens, log_probs, lengths, finished)
 
 
 def _draw(
     model: GPT,
     cache: KVCache,
+    prompts: Int[Tensor, "B T"],
     logits: Float[Tensor, "B V"],
     points: Float[Tensor, "B N"],
     stop: tuple[int, ...],
@@ -135,7 +139,11 @@ def _draw(
     alive = torch.arange(B, device=points.device)  # numbers of the rows that are in the cache
     snapshot = Stepper(model, cache.length) if plain(model) else None
     for i in range(N):
-        token = pick_at(apply(filters, logits), points[alive, i, None])
+        chosen = logits
+        if filters:  # which may write into what they are given
+            ids = torch.cat([prompts[alive], tokens[alive, :i]], dim=1)
+            chosen = apply(filters, logits.clone(), ids, i)
+        token = pick_at(chosen, points[alive, i, None])
         tokens[alive, i] = token
         log_probs[alive, i] = logits.log_softmax(dim=-1).gather(1, token[:, None])[:, 0]
         lengths[alive] += ~finished[alive]
@@ -146,15 +154,10 @@ def _draw(
         if len(going) <= CROWD * len(alive):
             alive, token = alive[going], token[going]
             cache.select(going)
-        logits = snapshot.read(token, cache) if snapshot else _read(model, token[:, None], cache)
+        logits = (
+            snapshot.read(token, cache) if snapshot else last_logits(model, token[:, None], cache).float()
+        )
     return tokens, log_probs, lengths, finished
-
-
-def _read(model: GPT, tokens: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
-    """Returns the logits of what comes next, float32."""
-    if head_is_plain(model):  # a prompt's other logits would be most of the work in a large vocabulary
-        return model.head(model(tokens, cache, unembed=False)[:, -1]).float()
-    return model(tokens, cache)[:, -1].float()
 
 
 def _flush_right(model: GPT, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
 from tinygpt.sampling.compress import Predictor, compress, decompress
 from tinygpt.sampling.constrain import TokenAutomaton, matching, token_automaton
 from tinygpt.sampling.decoder import Decoder
+from tinygpt.sampling.draws import pick, row_seeds
 from tinygpt.sampling.filters import (
     banned,
     greedy,
@@ -15,7 +16,7 @@ from tinygpt.sampling.filters import (
     top_p,
     typical,
 )
-from tinygpt.sampling.generate import generate, pick, stream
+from tinygpt.sampling.generate import generate, stream
 from tinygpt.sampling.history import (
     HistoryFilter,
     frequency_penalty,
@@ -50,6 +51,7 @@ __all__ = [
     "pick",
     "presence_penalty",
     "repetition_penalty",
+    "row_seeds",
     "stream",
     "temperature",
     "token_automaton",

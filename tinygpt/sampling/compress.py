@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tinygpt.models import GPT
 from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
-from tinygpt.sampling.generate import reader
+from tinygpt.sampling.reading import reader
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

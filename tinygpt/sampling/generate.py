@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tinygpt.models import (
-    GPT,
-    MLP,
-    Attention,
-    AttentionBlock,
-    Block,
-    GatedMLP,
-    KVCache,
-    head_is_plain,
-    taps,
-    uncompiled,
-)
-from tinygpt.models.norms import RMSNorm
-from tinygpt.sampling.decoder import Decoder
+from tinygpt.models import GPT
+from tinygpt.sampling.draws import Draws, pick_at
 from tinygpt.sampling.filters import keep_best
 from tinygpt.sampling.pipeline import Filter, apply
+from tinygpt.sampling.prompts import Prompts, read_prompts
+from tinygpt.sampling.reading import reader
+from tinygpt.sampling.stopping import Stop
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
-_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, GatedMLP}
-_KNOWN |= {nn.Linear, nn.LayerNorm, RMSNorm}
+    from tinygpt.tokenizers import Tokenizer
+
+
+class _Step(NamedTuple):
+    token: Int[Tensor, " B"]
+    log_prob: Float[Tensor, " B"] | None
+    going: Bool[Tensor, " B"]
 
 
 def stream(
     model: GPT,
-    prompt: Sequence[int] | Tensor,
+    prompt: Sequence[int] | Sequence[Sequence[int]] | Tensor,
     *,
     max_new_tokens: int = 100,
     filters: Iterable[Filter] = (),
-    seed: int | None = None,
-    stop: Iterable[int] = (),
+    seed: int | Sequence[int] | None = None,
+    stop: Iterable[int | str] = (),
+    tok: Tokenizer | None = None,
 ) -> Iterator[Int[Tensor, " B"]]:
     """Yields the next token of every row, step by step; the arguments are those of `generate`.
+
+    A row that has ended yields the first id of `stop`, or −1 when there are only texts.
 
     Example:
         >>> from tinygpt.models import GPTConfig
@@ -49,56 +48,47 @@ def stream(
         >>> len(list(stream(model, [1, 2], max_new_tokens=3, seed=0)))
         3
     """
-    rows, filters, stop = _rows(prompt, model), tuple(filters), tuple(stop)
-    if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens must be 0 or more; got {max_new_tokens}.")
-    return _stream(model, rows, max_new_tokens, filters, seed, stop)
-
-
-def _stream(
-    model: GPT, rows: Tensor, n: int, filters: tuple[Filter, ...], seed: int | None, stop: tuple[int, ...]
-) -> Iterator[Tensor]:
-    generator = None if seed is None else torch.Generator(rows.device).manual_seed(seed)
-    ends = torch.tensor(stop, device=rows.device, dtype=rows.dtype)
-    finished = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    read = reader(model, len(rows), min(model.config.context, rows.shape[1] + n))
-    logits = read(rows)
-    for i in range(n):
-        token = _choose(logits, filters, generator, rows, i)
-        if stop:
-            token = torch.where(finished, ends[0], token)
-            finished |= torch.isin(token, ends)
-        yield token
-        rows = torch.cat([rows, token[:, None]], dim=1)
-        if i + 1 == n or (stop and finished.all()):
-            return
-        logits = read(rows)
+    prompts = read_prompts(prompt, model)
+    steps = _steps(model, prompts, max_new_tokens, filters, seed, Stop.of(stop, tok, len(prompts.rows)))
+    return (step.token for step in steps)
 
 
 def generate(
     model: GPT,
-    prompt: Sequence[int] | Tensor,
+    prompt: Sequence[int] | Sequence[Sequence[int]] | Tensor,
     *,
     max_new_tokens: int = 100,
     filters: Iterable[Filter] = (),
-    seed: int | None = None,
-    stop: Iterable[int] = (),
-) -> Int[Tensor, "*batch T"]:
+    seed: int | Sequence[int] | None = None,
+    stop: Iterable[int | str] = (),
+    tok: Tokenizer | None = None,
+    log_probs: bool = False,
+    progress: bool = False,
+) -> Tensor | list[Tensor] | tuple[Tensor, Tensor] | tuple[list[Tensor], list[Tensor]]:
     """Returns the prompt with the tokens that the model put after it.
 
     Args:
         model: in whatever mode; evaluated without gradients.
-        prompt: ids of one sequence, or B × T ids of B sequences of equal length.
+        prompt: ids of one sequence, or of B sequences: B × T, or a list of rows of any lengths.
         max_new_tokens: how many to add at most. A sequence longer than the model's context goes on
             with its older half forgotten.
         filters: applied to the logits (float32) from left to right; none samples from the model's own
             distribution.
-        seed: makes the draw repeatable; None draws from PyTorch's global generator.
-        stop: ids that end a row. A batch runs until all rows have ended; ended rows repeat the first
-            of these ids.
+        seed: makes the draw repeatable; None draws from PyTorch's global generator. What a row draws depends
+            on its own seed and prompt alone: give a seed for each row, or one from which `row_seeds` makes
+            theirs. In another batch its logits may be rounded otherwise, so now and then a draw that falls
+            within a rounding error of two tokens' border comes out differently.
+        stop: ids, or texts that are looked for in the new tokens of a row; what it ends with is kept. A batch
+            runs until all rows have ended; ended rows repeat the first of these ids.
+        tok: whose tokens they are; only needed when `stop` has texts.
+        log_probs: whether to return how likely each new token was too.
+        progress: whether to show a bar.
 
     Returns:
-        ids, (T + new) for one sequence, B × (T + new) for a batch.
+        ids, (T + new) for one sequence, B × (T + new) for a batch. For rows of different lengths, or when
+        `stop` has texts, a list of B rows, each cut where it ended. With `log_probs` a pair: those, and the
+        same for the new tokens' log-probabilities under the model, without filters, in nats; 0 after a row's
+        end.
 
     Raises:
         ValueError: for an empty prompt, text in place of ids, or ids outside the vocabulary.
@@ -110,111 +100,79 @@ def generate(
         >>> generate(model, [1, 2, 3], max_new_tokens=4, filters=[greedy()]).shape
         torch.Size([7])
     """
-    rows = _rows(prompt, model)
-    options = {"max_new_tokens": max_new_tokens, "filters": filters, "seed": seed, "stop": stop}
-    new = list(stream(model, rows, **options))
-    out = torch.cat([rows, *(token[:, None] for token in new)], dim=1)
-    return out if torch.as_tensor(prompt).ndim == 2 else out[0]
+    prompts = read_prompts(prompt, model)
+    ends = Stop.of(stop, tok, len(prompts.rows))
+    steps: Iterable[_Step] = _steps(model, prompts, max_new_tokens, filters, seed, ends, log_probs)
+    if progress:
+        from tqdm import tqdm
+
+        steps = tqdm(steps, total=max_new_tokens, unit="token")
+    tokens, scores, going = [], [], []
+    for step in steps:
+        tokens.append(step.token)
+        if step.log_prob is not None:
+            scores.append(step.log_prob)
+        going.append(step.going)
+    rows = torch.stack([*prompts.rows.unbind(1), *tokens], dim=1)
+    lengths = torch.stack([torch.zeros_like(prompts.first), *going]).sum(dim=0)
+    ids = prompts.shaped(rows, prompts.rows.shape[1] + lengths, prompts.first, cut=bool(ends.texts))
+    if not log_probs:
+        return ids
+    values = torch.stack(scores, dim=1) if scores else torch.zeros(len(rows), 0, device=rows.device)
+    return ids, prompts.shaped(values, lengths, torch.zeros_like(lengths), cut=bool(ends.texts))
 
 
-def _choose(
-    logits: Tensor, filters: tuple[Filter, ...], generator: torch.Generator | None, rows: Tensor, n_new: int
-) -> Tensor:
+def _steps(
+    model: GPT,
+    prompts: Prompts,
+    n: int,
+    filters: Iterable[Filter],
+    seed: int | Sequence[int] | None,
+    stop: Stop,
+    log_probs: bool = False,
+) -> Iterator[_Step]:
+    if n < 0:
+        raise ValueError(f"max_new_tokens must be 0 or more; got {n}.")
+    draws = Draws(seed, len(prompts.rows), model.device)
+    return _draw(model, prompts, n, tuple(filters), draws, stop, log_probs)
+
+
+def _draw(
+    model: GPT,
+    prompts: Prompts,
+    n: int,
+    filters: tuple[Filter, ...],
+    draws: Draws,
+    stop: Stop,
+    log_probs: bool,
+) -> Iterator[_Step]:
+    rows = prompts.rows
+    going = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
+    length = min(model.config.context, rows.shape[1] + n)
+    read = reader(model, len(rows), length, prompts.first.tolist())
+    logits = read(rows)
+    for i in range(n):
+        # Taken now: a filter may write into the logits.
+        model_says = logits.log_softmax(dim=-1) if log_probs else None
+        token = _choose(logits, filters, draws, rows, i)
+        if stop:
+            token = torch.where(going, token, stop.fill)
+        yield _Step(token, _at(model_says, token, going), going)
+        rows = torch.cat([rows, token[:, None]], dim=1)
+        if stop:
+            going = going & ~stop.heard(token)
+        if i + 1 == n or (stop and not going.any()):
+            return
+        logits = read(rows)
+
+
+def _choose(logits: Tensor, filters: tuple[Filter, ...], draws: Draws, rows: Tensor, n_new: int) -> Tensor:
     if filters and filters[-1] is keep_best:  # one token is left: no softmax and no draw
         return apply(filters[:-1], logits, rows, n_new).argmax(dim=-1)
-    return pick(apply(filters, logits, rows, n_new), generator)
+    return pick_at(apply(filters, logits, rows, n_new), draws.next())
 
 
-def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:
-    """Draws one token per row from softmax(logits).
-
-    Raises:
-        ValueError: when filters have cut every token of a row.
-    """
-    return pick_at(logits, torch.rand(len(logits), 1, generator=generator, device=logits.device))
-
-
-def pick_at(logits: Float[Tensor, "B V"], points: Float[Tensor, "B 1"]) -> Int[Tensor, " B"]:
-    """The token of each row at a point from 0 to 1, of which each token owns as much as its probability.
-
-    Raises:
-        ValueError: when filters have cut every token of a row.
-    """
-    probability = logits.float().softmax(dim=-1)
-    if torch.isnan(probability[:, 0]).any():
-        raise ValueError(
-            "no token is left to draw: the filters cut all of them, or the logits are not numbers."
-        )
-    # In a vocabulary of 4,096 that takes a tenth of torch.multinomial's time. The point stays below the total
-    # in float32 too.
-    ends = probability.cumsum(dim=-1)
-    return torch.searchsorted(ends, points * ends[:, -1:], right=True)[:, 0]
-
-
-def _rows(prompt: Sequence[int] | Tensor, model: GPT) -> Int[Tensor, "B T"]:
-    if isinstance(prompt, str):
-        raise ValueError(
-            f"the prompt must be ids; got the text {prompt[:20]!r}. Encode it: tokenizer.encode(text)."
-        )
-    rows = torch.as_tensor(prompt, dtype=torch.long, device=model.device)
-    rows = rows[None] if rows.ndim == 1 else rows
-    if rows.ndim != 2 or rows.numel() == 0:
-        raise ValueError(
-            f"the prompt must hold at least one token, as T or B × T ids; got shape {tuple(rows.shape)}."
-        )
-    low, high, V = int(rows.min()), int(rows.max()), model.config.vocab_size
-    if low < 0 or high >= V:
-        raise ValueError(
-            f"the prompt has ids from {low} to {high}; the model knows 0 to {V - 1}. Another tokenizer?"
-        )
-    return rows
-
-
-def reader(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
-    """Returns a function of all rows so far that gives the logits (B × V) of what comes next.
-
-    It reads only what it has not read before. When the context is full it forgets the older half and
-    reads the rest again.
-    """
-    model = uncompiled(model)
-    fresh = _decoder if plain(model) and batch_size == 1 else _cached
-    read, first, seen = fresh(model, batch_size, length), 0, 0
-
-    def next_logits(rows: Tensor) -> Tensor:
-        nonlocal read, first, seen
-        total = rows.shape[1]
-        if total - first > length:
-            first = seen = total - (length + 1) // 2
-            read = fresh(model, batch_size, length)
-        new, seen = rows[:, max(seen, first) :], total
-        with torch.inference_mode():
-            logits = read(new)
-        return logits.to(torch.float32, copy=True)  # out here, so that a filter may write into it
-
-    return next_logits
-
-
-def plain(model: GPT) -> bool:
-    """Whether the snapshot is the model: float32 on a CPU, no layer replaced, nobody watching or editing."""
-    if model.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-        return False
-    if any(parameter.dtype != torch.float32 for parameter in model.parameters()):
-        return False
-    if any(tap.watched for tap in taps(model).values()):
-        return False
-    return all(
-        type(part) in _KNOWN and not part._forward_hooks and not part._forward_pre_hooks
-        for part in model.modules()
-    )
-
-
-def _decoder(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
-    decoder = Decoder(model, length)
-    return lambda rows: decoder.read(rows[0])
-
-
-def _cached(model: GPT, batch_size: int, length: int) -> Callable[[Tensor], Tensor]:
-    cache = KVCache(model.config, batch_size, length, device=model.device, dtype=model.embed.weight.dtype)
-    if head_is_plain(model):  # a prompt's other logits would be most of the work in a large vocabulary
-        return lambda rows: model.head(model(rows, cache, unembed=False)[:, -1])
-    return lambda rows: model(rows, cache)[:, -1]
+def _at(log_probs: Tensor | None, token: Tensor, going: Tensor) -> Tensor | None:
+    if log_probs is None:
+        return None
+    return log_probs.gather(-1, token.clamp(min=0)[:, None])[:, 0].masked_fill(~going, 0.0)
