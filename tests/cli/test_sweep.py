@@ -34,6 +34,11 @@ def test_a_budget_is_spent_on_every_size_to_within_a_batch() -> None:
         assert spent == pytest.approx(3e9, rel=0.01)
 
 
+def test_the_table_has_no_mean_where_a_run_has_no_score() -> None:
+    runs = [Result("m:f", {"x": 1, "seed": seed}, {"steps": steps}) for seed, steps in enumerate((4.0, None))]
+    assert table(runs).splitlines()[1].split() == ["1", "-", "2"]
+
+
 def test_the_table_has_the_mean_of_the_seeds() -> None:
     runs = [Result("m:f", {"width": 8, "seed": s}, {"N": 1000, "loss": 2.0 + s}) for s in (0, 1)]
     assert [line.split() for line in table(runs).splitlines()] == [

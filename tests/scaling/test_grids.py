@@ -9,7 +9,7 @@ import pytest
 from tinygpt.scaling import GRIDS, fit_chinchilla, shipped
 from tinygpt.scaling.record import key
 
-SHIPPED = ("almanac", "reveal", "repeats")
+SHIPPED = ("almanac", "reveal", "repeats", "text", "widths", "batches")
 CHEAPEST = {name: min(shipped(name), key=lambda result: result.seconds) for name in SHIPPED}
 
 
@@ -25,8 +25,12 @@ def test_shipped_runs_are_those_of_the_grid_and_none_failed(name: str) -> None:
 def test_the_cheapest_shipped_run_can_be_made_again(name: str) -> None:
     result = CHEAPEST[name]
     again = GRIDS[name].run(result.setting)
-    assert again["N"] == result.scores["N"] and again["D"] == result.scores["D"]
-    assert again["loss"] == pytest.approx(result.scores["loss"], abs=0.01)
+    if again.get("sha256") != result.scores.get("sha256"):
+        pytest.skip("the documentation of these versions differs from what the shipped runs read")
+    assert again.keys() == result.scores.keys()
+    for name, score in result.scores.items():
+        steps = {"rel": 0.03} if name.startswith("to ") else {"abs": 0.01}
+        assert again[name] == (pytest.approx(score, **steps) if isinstance(score, float) else score), name
 
 
 def test_the_law_of_the_shipped_runs_holds_for_seeds_it_has_not_seen() -> None:

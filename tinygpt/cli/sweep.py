@@ -16,7 +16,9 @@ class SweepOptions:
 
     Args:
         grid: "almanac" is that of the chapter on scaling laws, "ci" six runs of seconds, "reveal" runs of ten
-            times the largest budget of "almanac", "repeats" runs that read the same rows several times.
+            times the largest budget of "almanac", "repeats" runs that read the same rows several times,
+            "widths" seeks the best learning rate at each width, "batches" the steps that batches need to some
+            losses, and "text" reads documentation.
         out: file of results, one line each. What is in it is not run again.
         workers: processes, each with one thread; by default one per core. On a GPU, runs that share it.
         ray: address of a Ray cluster, "auto" for the one on this machine; needs tinygpt[ray].
@@ -63,11 +65,16 @@ def table(found: list[Result]) -> str:
     heads = [name for name, _ in next(iter(runs))] + scores + ["runs"]
     rows = [
         [f"{value}" for _, value in setting]
-        + [f"{fmean(result.scores[name] for result in same):.6g}" for name in scores]
+        + [_mean([result.scores[name] for result in same]) for name in scores]
         + [f"{len(same)}"]
         for setting, same in runs.items()
     ]
     return "\n".join(" ".join(f"{cell:>10}" for cell in row) for row in [heads, *rows])
+
+
+def _mean(scores: list[float | None]) -> str:
+    """The mean as text; a dash if some run has no such score, such as the steps to a loss never reached."""
+    return "-" if None in scores else f"{fmean(scores):.6g}"
 
 
 def verdict(found: list[Result], entropy: float) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 from tinygpt.data.worlds import almanac_entropy
 from tinygpt.scaling.almanac import almanac_run, isoflop_grid, price
-from tinygpt.scaling.record import Result, results
+from tinygpt.scaling.record import Result, grid, results
 from tinygpt.scaling.repeats import repeats_grid, repeats_price, repeats_run
+from tinygpt.scaling.text import text_run
+from tinygpt.scaling.village import batch_run, width_run
 from tinygpt.scaling.workers import Run
 
 
@@ -38,9 +40,32 @@ GRIDS = {
     ),
     "reveal": Grid(almanac_run, isoflop_grid([1.536e12], [48, 64, 96], most=1e7), price),
     "repeats": Grid(repeats_run, repeats_grid(), repeats_price),
+    "text": Grid(
+        text_run,
+        grid(width=[8, 16, 32, 64], tokens=[125_000, 250_000, 500_000, 1_000_000], seed=range(3))
+        + grid(width=[64], tokens=[2_000_000], seed=range(3)),
+        lambda setting: setting["tokens"] * (20 + setting["width"]),
+    ),
+    "widths": Grid(
+        width_run,
+        grid(
+            width=[16, 32, 64, 128], lr=[2.0**k for k in range(-9, -2)], base_width=[None, 16], seed=range(3)
+        ),
+        lambda setting: 20 + setting["width"],
+    ),
+    "batches": Grid(
+        batch_run,
+        [
+            {"rows": rows, "lr": factor * rows**0.5 / 512, "seed": seed}
+            for rows in (2, 4, 8, 16, 32, 64, 128)
+            for factor in (0.5, 1.0, 2.0, 4.0)
+            for seed in range(3)
+        ],
+    ),
 }
 """Six runs of seconds, the grid of the chapter, runs of ten times its largest budget, and runs that read
-their rows several times."""
+their rows several times; real text; learning rates at four widths, with one rate for all weights and with
+`base_width`; and batches at four rates each."""
 
 
 def shipped(name: str) -> list[Result]:
