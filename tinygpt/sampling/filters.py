@@ -90,7 +90,8 @@ def top_p(p: float) -> PlainFilter:
     """Keeps the fewest likeliest tokens whose probabilities reach p together (the nucleus).
 
     Args:
-        p: in (0, 1]; the likeliest token always stays, and 1 keeps all.
+        p: in (0, 1]; the likeliest token always stays, and 1 keeps all. Of equally likely ones the first
+            stay.
 
     Example:
         >>> top_p(0.7)(torch.tensor([0.5, 0.3, 0.2]).log()).exp()
@@ -104,7 +105,7 @@ def top_p(p: float) -> PlainFilter:
         return named("top_p(1)", lambda logits: logits)
 
     def keep(logits: Tensor) -> Tensor:
-        ordered, index = logits.sort(dim=-1, descending=True)
+        ordered, index = logits.sort(dim=-1, descending=True, stable=True)
         probability = ordered.softmax(dim=-1)
         before = probability.cumsum(dim=-1) - probability
         cut = (before >= p).scatter(-1, index, before >= p)

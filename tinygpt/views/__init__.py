@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinygpt.views._residual import Residual, residual
     from tinygpt.views._reward_kl import RewardKL, reward_kl
     from tinygpt.views._rollouts import RolloutBrowser, rollouts
+    from tinygpt.views._sampling import Guess, Sampling, sampling
     from tinygpt.views._scaling import Scaling, scaling
     from tinygpt.views._switches import Switches, switches
     from tinygpt.views._tokens import Tokens, tokens
@@ -47,6 +48,9 @@ _HOMES = {
     "reward_kl": "_reward_kl",
     "RolloutBrowser": "_rollouts",
     "rollouts": "_rollouts",
+    "Guess": "_sampling",
+    "Sampling": "_sampling",
+    "sampling": "_sampling",
     "Scaling": "_scaling",
     "scaling": "_scaling",
     "Switches": "_switches",
@@ -62,6 +66,7 @@ __all__ = [
     "Attention",
     "BudgetGame",
     "Chat",
+    "Guess",
     "LogitLens",
     "Merges",
     "ModelMap",
@@ -69,6 +74,7 @@ __all__ = [
     "Residual",
     "RewardKL",
     "RolloutBrowser",
+    "Sampling",
     "Scaling",
     "Switches",
     "Tokens",
@@ -86,6 +92,7 @@ __all__ = [
     "residual",
     "reward_kl",
     "rollouts",
+    "sampling",
     "scaling",
     "switches",
     "tokens",
