@@ -1,8 +1,10 @@
 """Sampling: which token comes next, and how to get there fast."""
 
+from tinygpt.sampling.beam import BeamNode, Beams, beam_search
 from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
 from tinygpt.sampling.compress import Predictor, compress, decompress
 from tinygpt.sampling.constrain import TokenAutomaton, matching, token_automaton
+from tinygpt.sampling.contrastive import contrastive_search
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.draws import pick, row_seeds
 from tinygpt.sampling.filters import (
@@ -30,6 +32,8 @@ from tinygpt.sampling.pipeline import Filter, Stage, apply, trace
 __all__ = [
     "ArithmeticDecoder",
     "ArithmeticEncoder",
+    "BeamNode",
+    "Beams",
     "Decoder",
     "Filter",
     "HistoryFilter",
@@ -38,7 +42,9 @@ __all__ = [
     "TokenAutomaton",
     "apply",
     "banned",
+    "beam_search",
     "compress",
+    "contrastive_search",
     "decompress",
     "frequency_penalty",
     "generate",
