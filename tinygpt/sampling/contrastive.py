@@ -68,7 +68,7 @@ def contrastive_search(
         after = model(tokens[:, None], cache, unembed=False)[:, 0]
         alike = F.normalize(after, dim=-1) @ F.normalize(before, dim=-1).mT
         best = ((1 - alpha) * likely - alpha * alike.amax(dim=-1)).argmax(dim=0, keepdim=True)
-cache.select(torch.zeros_like(best))
+        cache.select(best)
         before, logits = torch.cat([before, after[best]]), model.head(after[best]).float()
         ids = torch.cat([ids, tokens[best][None]], dim=1)
         if int(tokens[best]) in stop:
