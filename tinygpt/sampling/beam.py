@@ -110,7 +110,7 @@ def beam_search(
         log_probs, taken = logits.log_softmax(dim=-1), torch.zeros_like(logits[0])
         for group in (group for group in groups if group.open):
             own = log_probs[group.rows]
-            scores = apply(filters, own - diversity * taken, ids[group.rows] * 0, step - 1)
+            scores = apply(filters, own - diversity * taken, ids[group.rows], step - 1)
             group.choose(tree, own, scores, stop, step)
             taken += torch.bincount(ids.new_tensor(group.took), minlength=len(taken))
         growing = [group for group in groups if group.open]
