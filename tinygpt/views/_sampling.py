@@ -242,8 +242,8 @@ class Sampling(View):
         return softmax(first), softmax(last), cut_by
 
     def _figure(self) -> Figure:
-        from tinygpt.views._sampling_figure import figure
+        from tinygpt.views._sampling_figure import figure, visible
 
         on = ", ".join(name_of(one) for one in self.filters) or "no filter"
-        title = f"what comes after “{''.join(self._name(i) for i in self.ids[-12:])}”: {on}"
+        title = f"what comes after “{visible(''.join(self._name(i) for i in self.ids[-12:]))}”: {on}"
         return figure(title, None if self._hidden else self._outcome, self._name)

@@ -38,7 +38,7 @@ def figure(
 
     result = Figure(figsize=(9.2, 4.2), dpi=80, layout="constrained")
     axes = result.subplots()
-    axes.set_title(plain(visible(title), 96), fontsize=10, loc="left")
+    axes.set_title(plain(title, 96), fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     if outcome is None:
         axes.text(0.5, 0.5, "Predict first: what comes next is hidden.", ha="center", fontsize=13)

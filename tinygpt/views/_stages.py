@@ -52,4 +52,4 @@ def softmax(logits: Float64[np.ndarray, " V"]) -> Float64[np.ndarray, " V"]:
 
 
 def entropy(p: Float64[np.ndarray, " V"]) -> float:
-    return float(-(p[p > 0] * np.log(p[p > 0])).sum())
+    return float((p[p > 0] * -np.log(p[p > 0])).sum() + 0.0)  # no −0
