@@ -11,6 +11,7 @@ from einops import rearrange
 from tinygpt.grading import EXERCISES, Case, check, examine
 from tinygpt.grading.checks import blaming
 from tinygpt.grading.checks.auditing import Lab, Pipeline
+from tinygpt.grading.checks.claiming import Study
 from tinygpt.grading.checks.diagnosis import Patient
 from tinygpt.grading.checks.honesty import PriceList
 from tinygpt.grading.checks.leak import Suspect
@@ -320,7 +321,7 @@ def named(kind):
 
 
 KINDS = (Suspect, PriceList, Failure, Part, Reader, Patient, Loop, Encoder, Specimen, blaming.Suspect)
-KINDS += (Statistic, Lab, Pipeline, GPTConfig)
+KINDS += (Statistic, Lab, Pipeline, Study, GPTConfig)
 SUSPECTS = {named(kind): kind for kind in KINDS}
 
 

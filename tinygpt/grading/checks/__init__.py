@@ -15,6 +15,7 @@ from tinygpt.grading.checks.blaming import blamed, credit, mended_loss
 from tinygpt.grading.checks.blending import blend
 from tinygpt.grading.checks.budgeting import trained_weights
 from tinygpt.grading.checks.choosing import best_of_n_kl
+from tinygpt.grading.checks.claiming import study_faults
 from tinygpt.grading.checks.clipping import clipped
 from tinygpt.grading.checks.counting import counted
 from tinygpt.grading.checks.crediting import advantages
@@ -42,9 +43,11 @@ from tinygpt.grading.checks.passing import pass_at_k
 from tinygpt.grading.checks.plugging import merged
 from tinygpt.grading.checks.positions import rope
 from tinygpt.grading.checks.preferring import pair_loss
+from tinygpt.grading.checks.racing import critical_batch
 from tinygpt.grading.checks.ranking import encode_with_ranks
 from tinygpt.grading.checks.rates import rate_at
 from tinygpt.grading.checks.redrawing import group_interval
+from tinygpt.grading.checks.repeating import epochs_needed
 from tinygpt.grading.checks.residual import pre_norm_block
 from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
 from tinygpt.grading.checks.shaping import token_rewards
@@ -57,6 +60,7 @@ from tinygpt.grading.checks.tracing import patch_effect
 from tinygpt.grading.checks.unpacking import unpacked
 from tinygpt.grading.checks.verdicts import verdict
 from tinygpt.grading.checks.voting import vote
+from tinygpt.grading.checks.widening import rates_by_width
 from tinygpt.grading.exercise import Exercise
 
 _NEXT_TOKEN = (bits_per_byte, counted, unpacked, total_probability, guilty, blend)
@@ -114,10 +118,10 @@ _SCALING = (
     compute_optimal,
     step_flops,
     group_interval,
-    answer_scores,
     pipeline_faults,
     mended_points,
 )
+_SCALE = (answer_scores, epochs_needed, rates_by_width, critical_batch, study_faults)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
@@ -130,6 +134,7 @@ EXERCISES: dict[str, Exercise] = {
         *_PREFERENCES,
         *_REASONING,
         *_SCALING,
+        *_SCALE,
     )
 }
 

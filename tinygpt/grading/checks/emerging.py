@@ -1,4 +1,4 @@
-"""Exercise 5 of chapter 09: one set of numbers, scored by whole answers and by tokens."""
+"""Exercise 1 of chapter 10: one set of numbers, scored by whole answers and by tokens."""
 
 from __future__ import annotations
 
