@@ -28,6 +28,7 @@ from tinygpt.sampling.history import (
 )
 from tinygpt.sampling.json_pattern import json_pattern
 from tinygpt.sampling.pipeline import Filter, Stage, apply, trace
+from tinygpt.sampling.rounding import Quantised, bits_per_weight, narrowest, nearest, quantise, rounded
 
 __all__ = [
     "ArithmeticDecoder",
@@ -38,11 +39,13 @@ __all__ = [
     "Filter",
     "HistoryFilter",
     "Predictor",
+    "Quantised",
     "Stage",
     "TokenAutomaton",
     "apply",
     "banned",
     "beam_search",
+    "bits_per_weight",
     "compress",
     "contrastive_search",
     "decompress",
@@ -53,10 +56,14 @@ __all__ = [
     "logit_bias",
     "matching",
     "min_p",
+    "narrowest",
+    "nearest",
     "no_repeat_ngram",
     "pick",
     "presence_penalty",
+    "quantise",
     "repetition_penalty",
+    "rounded",
     "row_seeds",
     "stream",
     "temperature",
