@@ -8,6 +8,8 @@ import sys
 import types
 import typing
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ def install() -> None:
     """From here on, a function of tinygpt called with a wrong shape raises jaxtyping.TypeCheckError."""
     typing.__class__ = _Typing
     install_import_hook("tinygpt", f"{__name__}.check")
+    sys.meta_path.insert(0, _AsWritten())
 
 
 def check(function: Callable) -> Callable:
@@ -40,6 +43,13 @@ def speaks_of_arrays(annotation: object) -> bool:
     if isinstance(annotation, type) and issubclass(annotation, AbstractArray):
         return True
     return any(map(speaks_of_arrays, typing.get_args(annotation)))
+
+
+class _AsWritten(MetaPathFinder):
+    """Leaves alone what numba compiles: it needs the functions themselves, which are given arrays only."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, path) if name == "tinygpt.sampling.loops" else None
 
 
 class _Typing(types.ModuleType):

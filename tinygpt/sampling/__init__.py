@@ -7,6 +7,7 @@ from tinygpt.sampling.constrain import TokenAutomaton, matching, token_automaton
 from tinygpt.sampling.contrastive import contrastive_search
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.draws import pick, row_seeds
+from tinygpt.sampling.fast import FastModel, fast, likeliest
 from tinygpt.sampling.filters import (
     banned,
     greedy,
@@ -36,6 +37,7 @@ __all__ = [
     "BeamNode",
     "Beams",
     "Decoder",
+    "FastModel",
     "Filter",
     "HistoryFilter",
     "Predictor",
@@ -49,10 +51,12 @@ __all__ = [
     "compress",
     "contrastive_search",
     "decompress",
+    "fast",
     "frequency_penalty",
     "generate",
     "greedy",
     "json_pattern",
+    "likeliest",
     "logit_bias",
     "matching",
     "min_p",

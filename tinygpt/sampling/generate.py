@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tinygpt.models import GPT
 from tinygpt.sampling.draws import Draws, pick_at
+from tinygpt.sampling.fast import FastModel
 from tinygpt.sampling.filters import keep_best
 from tinygpt.sampling.pipeline import Filter, apply
 from tinygpt.sampling.prompts import Prompts, read_prompts
@@ -29,7 +30,7 @@ class _Step(NamedTuple):
 
 
 def stream(
-    model: GPT,
+    model: GPT | FastModel,
     prompt: Sequence[int] | Sequence[Sequence[int]] | Tensor,
     *,
     max_new_tokens: int = 100,
@@ -54,7 +55,7 @@ def stream(
 
 
 def generate(
-    model: GPT,
+    model: GPT | FastModel,
     prompt: Sequence[int] | Sequence[Sequence[int]] | Tensor,
     *,
     max_new_tokens: int = 100,
@@ -68,7 +69,7 @@ def generate(
     """Returns the prompt with the tokens that the model put after it.
 
     Args:
-        model: in whatever mode; evaluated without gradients.
+        model: in whatever mode, evaluated without gradients; or what `fast` made of one.
         prompt: ids of one sequence, or of B sequences: B × T, or a list of rows of any lengths.
         max_new_tokens: how many to add at most. A sequence longer than the model's context goes on
             with its older half forgotten.
@@ -123,7 +124,7 @@ def generate(
 
 
 def _steps(
-    model: GPT,
+    model: GPT | FastModel,
     prompts: Prompts,
     n: int,
     filters: Iterable[Filter],
@@ -138,7 +139,7 @@ def _steps(
 
 
 def _draw(
-    model: GPT,
+    model: GPT | FastModel,
     prompts: Prompts,
     n: int,
     filters: tuple[Filter, ...],

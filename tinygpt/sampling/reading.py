@@ -6,32 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tinygpt.models import (
-    GPT,
-    MLP,
-    Attention,
-    AttentionBlock,
-    Block,
-    GatedMLP,
-    KVCache,
-    head_is_plain,
-    taps,
-    uncompiled,
-)
-from tinygpt.models.norms import RMSNorm
+from tinygpt.models import GPT, KVCache, head_is_plain, taps, uncompiled
 from tinygpt.sampling.decoder import Decoder
+from tinygpt.sampling.fast import KNOWN, FastModel, reader_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_KNOWN = {GPT, nn.Embedding, nn.ModuleList, Block, AttentionBlock, Attention, MLP, GatedMLP}
-_KNOWN |= {nn.Linear, nn.LayerNorm, RMSNorm}
-
 
 def reader(
-    model: GPT, batch_size: int, length: int, first: Sequence[int] | None = None
+    model: GPT | FastModel, batch_size: int, length: int, first: Sequence[int] | None = None
 ) -> Callable[[Tensor], Tensor]:
     """Returns a function of all rows so far that gives the logits (B × V) of what comes next.
 
@@ -39,7 +25,10 @@ def reader(
     and all rows are read again. `first` says where each row begins, when they stand flush right.
     """
     model = uncompiled(model)
-    fresh = _decoder if plain(model) and batch_size == 1 else _cached
+    if isinstance(model, FastModel):
+        fresh = reader_of
+    else:
+        fresh = _decoder if plain(model) and batch_size == 1 else _cached
     starts = [0] * batch_size if first is None else list(first)
     read, earliest, seen = fresh(model, length, starts), 0, 0
 
@@ -68,7 +57,7 @@ def plain(model: GPT) -> bool:
     if any(tap.watched for tap in taps(model).values()):
         return False
     return all(
-        type(part) in _KNOWN and not part._forward_hooks and not part._forward_pre_hooks
+        type(part) in KNOWN and not part._forward_hooks and not part._forward_pre_hooks
         for part in model.modules()
     )
 
