@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.core import Options
 
-WORKS = ("train", "decode", "capture", "imports", "tokenizer", "shakespeare", "align")
+WORKS = ("train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align")
 
 
 def options(arguments: list[str] | None = None) -> tuple[str, Options]:
@@ -28,6 +28,7 @@ def options(arguments: list[str] | None = None) -> tuple[str, Options]:
     parser.add_argument("--steps", type=int, default=Options.steps, help="with --losses")
     parser.add_argument("--seeds", type=int, default=Options.seeds, help="with --losses, and shakespeare")
     parser.add_argument("--text", type=Path, help="shakespeare: the file, if it is not to be downloaded")
+    parser.add_argument("--script", type=Path, help="generate: LLMs-from-scratch's optimised cache")
     given = vars(parser.parse_args(arguments))
     return given.pop("work"), Options(**{f.name: given[f.name] for f in fields(Options)})
 

@@ -31,6 +31,7 @@ PACKAGES = (
     "tiktoken",
     "rustbpe",
     "transformer-lens",
+    "numba",
 )
 
 
@@ -47,6 +48,7 @@ class Options:
         out: JSON lines are appended there; None keeps none.
         losses, steps, seeds: `train` compares validation losses after so many steps instead of speeds.
         text: file that `shakespeare` trains on; None takes the one in the cache or from the web.
+        script: LLMs-from-scratch's script with the optimised cache, for `generate`; None does without.
     """
 
     quick: bool = False
@@ -59,6 +61,7 @@ class Options:
     steps: int = 100
     seeds: int = 3
     text: Path | None = None
+    script: Path | None = None
 
 
 @dataclass(frozen=True)
