@@ -1,6 +1,7 @@
 """Generated worlds: text whose true probability is known exactly."""
 
 from tinygpt.data.worlds.chores import CHORES, CHORES_WORDS, Chore, chore, chore_score, walk
+from tinygpt.data.worlds.foretold import foretold, token_truth
 from tinygpt.data.worlds.grammar import first_mistake
 from tinygpt.data.worlds.induction import repeat_nats, repeat_periods, repeats
 from tinygpt.data.worlds.letters import letter_lesson, letter_pieces
@@ -61,6 +62,7 @@ __all__ = [
     "counting",
     "fact_request",
     "first_mistake",
+    "foretold",
     "in_base",
     "letter_lesson",
     "letter_pieces",
@@ -78,6 +80,7 @@ __all__ = [
     "story_wish",
     "sum_request",
     "terms_of",
+    "token_truth",
     "tongues_text",
     "translations",
     "walk",

@@ -80,6 +80,11 @@ def story(rng: random.Random, hero: str, end: str) -> str:
     return render(tuple(tracer.events), "en")
 
 
+def fame(rank: int) -> float:
+    """How often somebody is told about, against others."""
+    return 1 / (rank + 3)
+
+
 def _story(t: Tracer, hero: str | None = None, end: str | None = None) -> None:
     names = t.sample(PEOPLE + STRANGERS, 2)
     hero, friend = names if hero is None else (hero, next(name for name in names if name != hero))
@@ -94,7 +99,7 @@ def _story(t: Tracer, hero: str | None = None, end: str | None = None) -> None:
 
 
 def _bio(t: Tracer) -> None:
-    name = t.pick(PEOPLE, [1 / (rank + 3) for rank in range(len(PEOPLE))])
+    name = t.pick(PEOPLE, [fame(rank) for rank in range(len(PEOPLE))])
     facts = _facts()[name]
     for relation in t.sample(RELATIONS, 3):
         t.tell(relation, len(SENTENCES[relation]), name=name, value=facts[relation])
