@@ -25,7 +25,15 @@ VARIANTS = [
         ],
     )
 ]
-VARIANTS += [GPTConfig(**SHAPE, norm_first=False), GPTConfig(**SHAPE, activation="swiglu", d_ff=40)]
+WINDOWED = [
+    GPTConfig(**SHAPE, position=position, n_kv_heads=kv, window=window)
+    for (position, kv), window in itertools.product(zip(POSITIONS, (None, 2, 1, 4), strict=True), (1, 4))
+]
+VARIANTS += [
+    *WINDOWED[1::2],
+    GPTConfig(**SHAPE, norm_first=False),
+    GPTConfig(**SHAPE, activation="swiglu", d_ff=40),
+]
 
 
 def scrambled(config: GPTConfig, seed: int = 0, kind: type[Transformer] = GPT) -> Any:

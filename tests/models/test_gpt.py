@@ -106,9 +106,10 @@ def test_watching_changes_nothing_and_rows_sum_to_one(config: GPTConfig) -> None
     torch.testing.assert_close(watched, plain, atol=2e-5, rtol=1e-4)
     pattern, scores = seen["blocks.1.attn.pattern"], seen["blocks.1.attn.scores"]
     torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 4, 12))
-    future = torch.ones(12, 12, dtype=torch.bool).triu(1)
-    assert (pattern[..., future] == 0).all()
-    torch.testing.assert_close(scores.masked_fill(future, -torch.inf).softmax(-1), pattern)
+    away = torch.arange(12)[:, None] - torch.arange(12)
+    hidden = (away < 0) | (away >= (config.window or 12))
+    assert (pattern[..., hidden] == 0).all()
+    torch.testing.assert_close(scores.masked_fill(hidden, -torch.inf).softmax(-1), pattern)
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=str)
@@ -234,6 +235,7 @@ def test_cost_of_memory() -> None:
         (dict(d_ff=-1), "d_ff must be 0 .* or a positive integer; got -1"),
         (dict(d_ff=85.3), "d_ff must be 0 .* or a positive integer; got 85.3"),
         (dict(n_kv_heads=2.0), "n_kv_heads must be a positive integer; got 2.0"),
+        (dict(window=0), "window must be a positive integer; got 0"),
         (dict(rope_base=0), "rope_base must be positive; got 0"),
         (dict(d_model=12), "must be even; got 3"),
     ],

@@ -25,7 +25,7 @@ ODD = [
     GPTConfig(200, n_layers=2, n_heads=2, d_model=72, context=70, d_ff=40, activation="swiglu", bias=True),
     GPTConfig(65, n_layers=1, n_heads=1, d_model=40, context=70, activation="relu"),
 ]
-CONFIGS = [config for config in VARIANTS if config.norm_first] + ODD
+CONFIGS = [config for config in VARIANTS if config.norm_first and not config.window] + ODD
 
 
 def logits(model: FastModel, ids: torch.Tensor, sizes: list[int]) -> torch.Tensor:

@@ -15,7 +15,7 @@ from tinygpt.models.positions import alibi_slopes, attention_bias, rope_angles, 
 from tinygpt.models.tap import Tap
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
     from tinygpt.models.cache import KVCache
     from tinygpt.models.config import GPTConfig
@@ -33,6 +33,8 @@ class Geometry:
         rotation: cos and sin for RoPE, or None.
         slopes: of ALiBi, or None.
         padding: keys at which there is no token, or None.
+        window: how many tokens each one sees, itself included; None for all.
+        places: which key each query is, where rows differ in it; None where they are the last ones.
     """
 
     n_keys: int
@@ -42,13 +44,17 @@ class Geometry:
     rotation: tuple[Tensor, Tensor] | None = None
     slopes: Float[Tensor, " H"] | None = None
     padding: Bool[Tensor, "B S"] | None = None
+    window: int | None = None
+    places: Int[Tensor, "B T"] | None = None
     _bias: Float[Tensor, "b h T S"] | None = None
 
     @property
     def plain(self) -> bool:
         """Whether `bias` is nothing but the square causal mask, or nothing: fused kernels know both."""
-        square = self.n_new == self.n_keys or not self.causal
-        return square and self.slopes is None and self.padding is None
+        if self.slopes is not None or self.padding is not None or self.places is not None:
+            return False
+        square = self.n_new in (1, self.n_keys) or not self.causal  # a newest token sees all keys
+        return square and (self.window is None or self.n_keys <= self.window)
 
     @property
     def bias(self) -> Float[Tensor, "b h T S"]:
@@ -57,7 +63,7 @@ class Geometry:
         Made when first asked for.
         """
         if self._bias is None:
-            bias = attention_bias(self.n_new, self.n_keys, self.causal, self.slopes, self.device)[None]
+            bias = self._sight()
             if self.padding is not None:
                 hidden = self.padding[:, None, None]
                 if self.causal:
@@ -67,6 +73,15 @@ class Geometry:
                 bias = bias.masked_fill(hidden, -math.inf)
             self._bias = bias
         return self._bias
+
+    def _sight(self) -> Float[Tensor, "b h T S"]:
+        if self.places is None:
+            shape = (self.n_new, self.n_keys, self.causal)
+            return attention_bias(*shape, self.slopes, self.device, self.window)[None]
+        away = (self.places[..., None] - torch.arange(self.n_keys, device=self.device))[:, None]
+        hidden = away < 0 if self.window is None else (away < 0) | (away >= self.window)
+        slopes = torch.zeros(1, device=self.device) if self.slopes is None else self.slopes
+        return (-slopes[:, None, None] * away).masked_fill(hidden, -math.inf)
 
 
 def _itself(n_queries: int, n_keys: int, device: torch.device) -> Bool[Tensor, "T S"]:
@@ -85,7 +100,8 @@ def geometry(
         rotation = rope_angles(positions, config.d_head, config.rope_base)
     if config.position == "alibi":
         slopes = alibi_slopes(config.n_heads).to(x.device)
-    return Geometry(start + n_new, n_new, x.device, causal, rotation, slopes, padding)
+    seen = start if config.window is None else min(start, config.window - 1)
+    return Geometry(seen + n_new, n_new, x.device, causal, rotation, slopes, padding, config.window)
 
 
 class Attention(nn.Module):
@@ -141,7 +157,7 @@ class Attention(nn.Module):
         if self.pattern.watched or (q.dtype == torch.bfloat16 and q.device.type == "cpu"):
             return self._batched(q, k, v, where.bias)
         if where.plain:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=where.causal)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=where.causal and where.n_new > 1)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=where.bias.to(q.dtype))
 
     def _explicit(self, q: Tensor, k: Tensor, v: Tensor, where: Geometry) -> Float[Tensor, "B H T K"]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from tinygpt.models.attention import Geometry, geometry
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 class KVCache:
     """Holds the keys and values of every layer in memory that is allocated once.
 
-    Use it under `torch.no_grad()`: it is written in place, which a backward pass cannot go through.
+    Of a model with a window it keeps as many tokens as one sees, the last ones. Use it under
+    `torch.no_grad()`: it is written in place, which a backward pass cannot go through.
 
     Args:
         config: shape of the model.
@@ -29,7 +32,7 @@ class KVCache:
             is before it is nothing, whatever token is given there. None when all begin at place 0.
 
     Attributes:
-        used: tokens held so far. The model advances it at the end of each forward pass.
+        used: tokens that came so far. The model advances it at the end of each forward pass.
 
     Example:
         >>> from tinygpt.models import GPT, GPTConfig
@@ -50,7 +53,9 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         first: Int[Tensor, " B"] | None = None,
     ) -> None:
-        shape = (config.n_layers, batch_size, config.kv_heads, length, config.d_head)
+        self.window = config.window
+        room = length if config.window is None else min(length, config.window)
+        shape = (config.n_layers, batch_size, config.kv_heads, room, config.d_head)
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.memory: dict[int, tuple[Tensor, Tensor]] = {}
@@ -62,16 +67,38 @@ class KVCache:
     def nbytes(self) -> int:
         """Memory of the cache, in bytes: 2 · layers · B · G · length · K · bytes per number.
 
-        What cross-attention remembers of another sequence comes on top.
+        A window that is less than the length takes its place in the product. What cross-attention remembers
+        of another sequence comes on top.
         """
         other = sum(part.nbytes for pair in self.memory.values() for part in pair)
         return self.keys.nbytes + self.values.nbytes + other
 
+    @property
+    def seen(self) -> int:
+        """How many of the tokens that came are seen by the next one; the last ones."""
+        return self.used if self.window is None else min(self.used, self.window - 1)
+
+    def reach(self, n_new: int) -> int:
+        """Returns how long the rows will be when `n_new` more tokens have come."""
+        return self.used + n_new
+
+    def places(self, n_new: int) -> slice | Int[Tensor, "B T"]:
+        """Returns the positions of the next `n_new` tokens, counted in each row from its beginning."""
+        if self.first is None:
+            return slice(self.used, self.used + n_new)
+        places = torch.arange(self.used, self.used + n_new, device=self.first.device)
+        return (places - self.first[:, None]).clamp(min=0)
+
     def padding(self, n_new: int) -> Bool[Tensor, "B S"] | None:
-        """Returns where no token will be when `n_new` more have come; None when there is one everywhere."""
+        """Returns which of the keys will be no tokens when `n_new` have come; None when all will be."""
         if self.first is None:
             return None
-        return torch.arange(self.used + n_new, device=self.first.device) < self.first[:, None]
+        keys = torch.arange(self.used - self.seen, self.used + n_new, device=self.first.device)
+        return keys < self.first[:, None]
+
+    def geometry(self, config: GPTConfig, x: Float[Tensor, "B T D"]) -> Geometry:
+        """Returns who may look at whom when the tokens of x follow those that came."""
+        return geometry(config, self.used, x, padding=self.padding(x.shape[1]))
 
     def select(self, rows: Int[Tensor, " B"]) -> None:
         """Makes these rows the batch: some, to drop the others, or one many times, to go on from it."""
@@ -91,7 +118,7 @@ class KVCache:
     def append(
         self, layer: int, keys: Float[Tensor, "B G T K"], values: Float[Tensor, "B G T K"]
     ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S K"]]:
-        """Stores the new keys and values of one layer and returns all S = used + T of them.
+        """Stores the new keys and values of one layer; returns those of all S = seen + T tokens in sight.
 
         Raises:
             ValueError: when the cache is full or was made for another batch size.
@@ -104,6 +131,16 @@ class KVCache:
             )
         if keys.shape[0] != self.keys.shape[1]:
             raise ValueError(f"the cache is for {self.keys.shape[1]} sequences; got {keys.shape[0]}.")
+        if end > self.keys.shape[3]:
+            return self._slide(self.keys[layer], keys), self._slide(self.values[layer], values)
         self.keys[layer, :, :, self.used : end] = keys
         self.values[layer, :, :, self.used : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def _slide(self, held: Tensor, new: Tensor) -> Float[Tensor, "B G S K"]:
+        """Returns what is seen of what is held, and the new; of that, the last is held from now on."""
+        room = held.shape[2]
+        end = min(self.used, room)
+        in_sight = torch.cat([held[:, :, end - self.seen : end], new], dim=2)
+        held.copy_(in_sight[:, :, -room:])
+        return in_sight

@@ -11,6 +11,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "activation": ("relu", "gelu", "gelu_tanh", "relu2", "swiglu"),
 }
 
+_MAY_BE_NONE = ("n_kv_heads", "d_ff", "window")
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -36,6 +38,9 @@ class GPTConfig:
         bias: whether linear layers and layer norms have a bias.
         tied: whether the output head shares its matrix with the token embedding.
         rope_base: the slowest wavelength of RoPE is about `2π * rope_base` tokens.
+        window: each token sees only the last so many, itself included, an `Encoder`'s also as many after
+            it; after n blocks it knows of what is up to `n * (window - 1)` places away. None shows all.
+            Source: Beltagy et al. 2020, section 3.1; Jiang et al. 2023, "Mistral 7B", section 2.
 
     Raises:
         ValueError: when the numbers do not fit together; the message says which would.
@@ -59,9 +64,10 @@ class GPTConfig:
     bias: bool = False
     tied: bool = True
     rope_base: float = 10_000.0
+    window: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "n_layers", "n_heads", "d_model", "context", "n_kv_heads", "d_ff"):
+        for name in (*("vocab_size", "n_layers", "n_heads", "d_model", "context"), *_MAY_BE_NONE):
             self._check_whole(name)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
@@ -74,7 +80,7 @@ class GPTConfig:
 
     def _check_whole(self, name: str) -> None:
         value = getattr(self, name)
-        if value is None and name in ("n_kv_heads", "d_ff"):
+        if value is None and name in _MAY_BE_NONE:
             return
         least, wanted = (0, "0 (attention only) or a") if name == "d_ff" else (1, "a")
         if not isinstance(value, Integral) or value < least:

@@ -74,8 +74,9 @@ def attention_bias(
     causal: bool = True,
     slopes: Float[Tensor, " H"] | None = None,
     device: torch.device | str | None = None,
+    window: int | None = None,
 ) -> Float[Tensor, "H T S"]:
-    """Returns what is added to the scores: −inf on keys in the future, and ALiBi's penalty elsewhere.
+    """Returns what is added to the scores: −inf on keys that are hidden, and ALiBi's penalty elsewhere.
 
     Args:
         n_queries: how many of the keys' tokens, the last ones, ask.
@@ -83,6 +84,7 @@ def attention_bias(
         causal: whether the future is hidden.
         slopes: from `alibi_slopes`; None for no penalty.
         device: where to make it; slopes must be there.
+        window: how far a token sees, itself included; what is further away is hidden.
 
     Returns:
         float32, H × T × S; H is 1 without slopes.
@@ -91,11 +93,18 @@ def attention_bias(
         >>> attention_bias(2, 3)
         tensor([[[0., 0., -inf],
                  [0., 0., 0.]]])
+        >>> attention_bias(2, 3, window=2)
+        tensor([[[0., 0., -inf],
+                 [-inf, 0., 0.]]])
     """
     first = n_keys - n_queries
     bias = torch.full((1, n_queries, n_keys), -math.inf if causal else 0.0, device=device)
     if causal:
         bias.triu_(first + 1)
+    if window is not None:
+        bias = bias + torch.full_like(bias, -math.inf).tril_(first - window)
+        if not causal:
+            bias = bias + torch.full_like(bias, -math.inf).triu_(first + window)
     if slopes is None:
         return bias
     keys = torch.arange(n_keys, device=device)

@@ -59,9 +59,7 @@ class Transformer(nn.Module):
         if config.tied:
             self.head.weight = self.embed.weight
 
-    def _embed(
-        self, tokens: Int[Tensor, "*shape"], start: int = 0, first: Int[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B T D"]:
+    def _embed(self, tokens: Int[Tensor, "*shape"], cache: KVCache | None = None) -> Float[Tensor, "B T D"]:
         if tokens.ndim != 2:
             raise ValueError(
                 f"tokens must be B × T, got shape {tuple(tokens.shape)}. For one row: tokens[None]."
@@ -69,24 +67,19 @@ class Transformer(nn.Module):
         x = self.embed(tokens)
         if self.config.position != "learned":
             return x
-        end = start + tokens.shape[1]
+        n_new = tokens.shape[1]
+        end = n_new if cache is None else cache.reach(n_new)
         if end > self.config.context:
             raise ValueError(
                 f"learned positions end at context={self.config.context}; {end} tokens came. "
                 'Shorten the input, or train with position="rope" or "alibi", which can go further.'
             )
-        if first is None:
-            return x + self.position.weight[start:end]
-        places = torch.arange(start, end, device=x.device) - first[:, None]
-        return x + self.position(places.clamp(min=0))
+        return x + self.position.weight[slice(end) if cache is None else cache.places(n_new)]
 
     def _enter(self, tokens: Int[Tensor, "*shape"], cache: KVCache | None) -> tuple[Tensor, Geometry]:
         """Returns the embedded tokens, and who may look at whom when they follow those in the cache."""
-        if cache is None:
-            x = self._embed(tokens)
-            return x, geometry(self.config, 0, x)
-        x = self._embed(tokens, cache.used, cache.first)
-        return x, geometry(self.config, cache.used, x, padding=cache.padding(tokens.shape[1]))
+        x = self._embed(tokens, cache)
+        return x, geometry(self.config, 0, x) if cache is None else cache.geometry(self.config, x)
 
     @torch.no_grad()
     def _initialise(self, seed: int | None) -> None:

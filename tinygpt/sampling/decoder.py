@@ -73,7 +73,7 @@ class Decoder:
             raise ValueError(f"learned positions end at context={config.context}; got length={self.length}.")
         if not config.norm_first:
             raise ValueError("a snapshot folds norms into the next matrix; a post-norm model has none there.")
-        self.used = 0
+        self.used, self.sight = 0, config.window or self.length
         self.embedding = model.embed.weight.detach().clone()
         self.position = model.position.weight.detach().clone() if config.position == "learned" else None
         self.normalise = normaliser(config.norm, config.d_model)
@@ -123,7 +123,7 @@ class Decoder:
         x = self.embedding[tokens]
         if self.position is not None:
             x = x + self.position[start:end]
-        bias = self._bias(end) if self.slopes is not None else None
+        bias = self._bias(end)
         turn = None if self.turn is None else self.turn[start:end]
         for layer in self.layers:
             x = self._block(layer, x, start, end, turn, bias)
@@ -140,7 +140,8 @@ class Decoder:
             pairs = torch.view_as_complex(qkv[:, :width].view(n, -1, c.d_head // 2, 2))
             pairs.mul_(turn)
         layer.rows[start:end] = qkv[:, D:]
-        mixed = self._attend(qkv[:, :D], layer.keys[:, :, :end], layer.values[:, :, :end], n, bias)
+        seen = slice(max(0, end - self.sight) if n == 1 else 0, end)
+        mixed = self._attend(qkv[:, :D], layer.keys[:, :, seen], layer.values[:, :, seen], n, bias)
         x = layer.out.add_to(x, mixed)
         if layer.up is None or layer.down is None or layer.activation is None:
             return x
@@ -157,11 +158,14 @@ class Decoder:
         mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=bias, is_causal=bias is None)
         return mixed.transpose(1, 2).reshape(n, -1)
 
-    def _bias(self, end: int) -> Tensor:
-        c = self.config
-        if end == self.used + 1:
-            return self.penalty[:, self.length - end :].view(1, c.kv_heads, -1, end)
-        return attention_bias(end, end, slopes=self.slopes)[None]
+    def _bias(self, end: int) -> Tensor | None:
+        """What is added to the scores; None where the newest sees every key it is given, or all begin."""
+        c, n, seen = self.config, end - self.used, min(end, self.sight)
+        if n == 1 and self.slopes is not None:
+            return self.penalty[:, self.length - seen :].view(1, c.kv_heads, -1, seen)
+        if self.slopes is None and (n == 1 or n == seen):
+            return None
+        return attention_bias(n, end, slopes=self.slopes, window=c.window)[None]
 
 
 def normaliser(kind: str, width: int):

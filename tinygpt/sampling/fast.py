@@ -59,6 +59,8 @@ def why_not(model: GPT) -> str | None:
     model = uncompiled(model)
     if not model.config.norm_first:
         return "the loops normalise before each sublayer; this model is post-norm"
+    if model.config.window is not None:
+        return "the loops look at all earlier tokens; this model has a window"
     if any(tap.watched for tap in taps(model).values()):
         return "somebody watches or edits activations, which the loops do not keep"
     for name, part in model.named_modules():

@@ -59,28 +59,27 @@ class Stepper:
         if self.position is not None:
             x = x + self.position[cache.used if cache.first is None else cache.used - cache.first]
         bias = self._bias(cache, len(x))
-        for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
-            mixed = self._attend(layer.qkv(self.normalise(x)), keys, values, cache.used, bias)
+        for i, layer in enumerate(self.layers):
+            mixed = self._attend(layer.qkv(self.normalise(x)), i, cache, bias)
             x = layer.out.add_to(x, mixed)
             if layer.up is not None:
                 x = layer.down.add_to(x, layer.activation(layer.up(self.normalise(x))))
         cache.used += 1
         return self.head(self.normalise(x))
 
-    def _attend(self, qkv: Tensor, keys: Tensor, values: Tensor, used: int, bias: Tensor) -> Tensor:
+    def _attend(self, qkv: Tensor, layer: int, cache: KVCache, bias: Tensor) -> Tensor:
         c, B = self.config, len(qkv)
         heads = qkv.view(B, -1, c.d_head)
         q, k, v = heads.split([c.n_heads, c.kv_heads, c.kv_heads], dim=1)
         if c.position == "rope":
-            q, k = self._turned(heads[:, : c.n_heads + c.kv_heads], used).split(
+            q, k = self._turned(heads[:, : c.n_heads + c.kv_heads], cache.used).split(
                 [c.n_heads, c.kv_heads], dim=1
             )
-        keys[:, :, used], values[:, :, used] = k, v
+        keys, values = cache.append(layer, k[:, :, None], v[:, :, None])
         # The queries that share a key head stand in a row, as if they were positions.
         q = q.reshape(B * c.kv_heads, -1, c.d_head)
-        keys, values = (part.flatten(0, 1)[:, : used + 1] for part in (keys, values))
-        pattern = torch.baddbmm(bias, q, keys.mT, alpha=c.d_head**-0.5).softmax(dim=-1)
-        return torch.bmm(pattern, values).view(B, -1)
+        pattern = torch.baddbmm(bias, q, keys.flatten(0, 1).mT, alpha=c.d_head**-0.5).softmax(dim=-1)
+        return torch.bmm(pattern, values.flatten(0, 1)).view(B, -1)
 
     def _turned(self, x: Float[Tensor, "B heads K"], used: int) -> Float[Tensor, "B heads K"]:
         cos, sin = (part[used] for part in self.turns)
@@ -92,8 +91,8 @@ class Stepper:
         c, padding = self.config, cache.padding(1)
         bias = torch.zeros(1, 1, 1, 1)
         if self.slopes is not None:
-            away = torch.arange(cache.used, -1, -1)
-            bias = -(self.slopes[:, None] * away).view(1, c.kv_heads, -1, cache.used + 1)
+            away = torch.arange(cache.seen, -1, -1)
+            bias = -(self.slopes[:, None] * away).view(1, c.kv_heads, -1, cache.seen + 1)
         if padding is not None:
             bias = torch.where(padding[:, None, None], -math.inf, bias)
         return bias.expand(B, c.kv_heads, -1, -1).flatten(0, 1) if bias.numel() > 1 else bias[0]
