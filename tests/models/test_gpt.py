@@ -12,7 +12,19 @@ import torch
 from tiny_models import SHAPE, VARIANTS, scrambled, tokens
 
 from tinygpt.interp import capture
-from tinygpt.models import GPT, GPTConfig, KVCache, attention, cost, from_hf_gpt2, gpt2_shape, taps
+from tinygpt.models import (
+    GPT,
+    GPTConfig,
+    KVCache,
+    attention,
+    cost,
+    from_hf_gpt2,
+    gpt2_shape,
+    kv_bytes,
+    step_cost,
+    taps,
+)
+from tinygpt.sampling.reading import last_logits
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "gelu"])
@@ -223,6 +235,44 @@ def test_cost_of_memory() -> None:
     cache = KVCache(config, batch_size=1, length=8)
     assert cost(config).kv_bytes_per_token == cache.nbytes / 8
     assert cost(config).weight_bytes == 4 * 124_439_808
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+@pytest.mark.parametrize(("n_before", "n_new", "batch"), [(0, 7, 1), (9, 1, 1), (9, 1, 3), (3, 4, 2)])
+def test_cost_of_a_step_is_what_pytorch_counts_and_what_there_is_to_read(
+    config: GPTConfig, n_before: int, n_new: int, batch: int
+) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, ids = GPT(config), tokens(config, batch, n_before + n_new)
+    cache, paper = (
+        KVCache(config, batch, 16),
+        step_cost(config, n_new=n_new, n_before=n_before, batch_size=batch),
+    )
+    with torch.no_grad(), capture(model, "*.pattern"):
+        if n_before:
+            model(ids[:, :n_before], cache)
+        with FlopCounterMode(display=False) as counter:
+            last_logits(model, ids[:, n_before:], cache)
+    assert counter.get_total_flops() == paper.flops
+    table = model.embed.weight.numel() + (
+        model.position.weight.numel() if config.position == "learned" else 0
+    )
+    rows = batch * n_new * config.d_model * (2 if config.position == "learned" else 1)
+    head = 0 if not config.tied else model.head.weight.numel()
+    assert paper.weight_bytes == 4 * (model.n_parameters - table + head + rows)
+    seen = n_before if config.window is None else min(n_before, config.window - 1)
+    whole = dataclasses.replace(config, window=None)
+    assert paper.cache_bytes == KVCache(whole, batch, seen + n_new).nbytes
+    assert paper.intensity == paper.flops / (paper.weight_bytes + paper.cache_bytes)
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_formula_of_the_caches_memory(config: GPTConfig, dtype: torch.dtype) -> None:
+    for length in (2, 13):
+        want = kv_bytes(config, length, batch_size=3, bytes_per_number=dtype.itemsize)
+        assert KVCache(config, 3, length, dtype=dtype).nbytes == want
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from tinygpt.models.attention import Attention, CrossAttention
 from tinygpt.models.blocks import MLP, AttentionBlock, Block, CrossBlock, GatedMLP, PostNormBlock
 from tinygpt.models.cache import KVCache
 from tinygpt.models.config import GPTConfig, gpt2_shape
-from tinygpt.models.cost import Cost, cost
+from tinygpt.models.cost import Cost, StepCost, cost, kv_bytes, step_cost
 from tinygpt.models.families import Encoder, EncoderDecoder, Given, head_is_plain
 from tinygpt.models.hf import from_hf_gpt2
 from tinygpt.models.positions import alibi_slopes, attention_bias, rope_angles, rotate
@@ -27,6 +27,7 @@ __all__ = [
     "Given",
     "KVCache",
     "PostNormBlock",
+    "StepCost",
     "Tap",
     "alibi_slopes",
     "attention_bias",
@@ -34,8 +35,10 @@ __all__ = [
     "from_hf_gpt2",
     "gpt2_shape",
     "head_is_plain",
+    "kv_bytes",
     "rope_angles",
     "rotate",
+    "step_cost",
     "taps",
     "uncompiled",
 ]

@@ -74,6 +74,100 @@ def cost(config: GPTConfig, *, family: str = "gpt", bytes_per_weight: int = 4) -
     )
 
 
+def kv_bytes(config: GPTConfig, length: int, *, batch_size: int = 1, bytes_per_number: int = 4) -> int:
+    """Returns the memory of a `KVCache`: 2 · layers · B · G · min(length, window) · K · bytes per number.
+
+    Args:
+        config: the shape.
+        length: longest sequence, in tokens.
+        batch_size: number of sequences, B.
+        bytes_per_number: 4 for float32, 2 for bfloat16.
+
+    Example:
+        >>> from tinygpt.models import gpt2_shape
+        >>> kv_bytes(gpt2_shape(), 1024) // 2**20  # MiB
+        72
+    """
+    kept = length if config.window is None else min(length, config.window)
+    return 2 * config.n_layers * batch_size * config.kv_heads * kept * config.d_head * bytes_per_number
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one forward pass of `generate` computes, and what it must fetch from memory to do so.
+
+    Attributes:
+        flops: a multiply-add is 2.
+        weight_bytes: each matrix read once, whatever the batch; of the tables, the rows of the tokens.
+        cache_bytes: keys and values of the tokens in sight, read or written once.
+    """
+
+    flops: int
+    weight_bytes: int
+    cache_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """All bytes; activations are not counted, which stay close to the processor."""
+        return self.weight_bytes + self.cache_bytes
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity, in FLOPs per byte.
+
+        Where a processor computes P FLOPs and fetches M bytes a second, the pass takes at least
+        max(flops / P, bytes / M): below an intensity of P / M it waits for memory (the roofline of Williams
+        et al. 2009).
+        """
+        return self.flops / self.bytes
+
+
+def step_cost(
+    config: GPTConfig,
+    *,
+    n_new: int = 1,
+    n_before: int = 0,
+    batch_size: int = 1,
+    bytes_per_weight: float = 4,
+    bytes_per_number: float = 4,
+) -> StepCost:
+    """Returns the cost of reading `n_new` tokens after `n_before` that are in the cache, in each of B rows.
+
+    With n_new = 1 that is decoding, with n_before = 0 it is reading the prompt. For T new tokens that look at
+    S keys, P weights in the blocks' matrices, and the logits of the last token alone:
+    B · (2·P·T + 4·layers·T·S·D + 2·D·V) FLOPs.
+
+    Args:
+        config: the shape.
+        n_new: tokens that come at once, 1 or more.
+        n_before: tokens that came before.
+        batch_size: number of sequences, B.
+        bytes_per_weight: 4 for float32, 2 for bfloat16, 1 for int8.
+        bytes_per_number: of the cache.
+
+    Example:
+        >>> from tinygpt.models import gpt2_shape
+        >>> one, eight = (step_cost(gpt2_shape(), n_before=512, batch_size=n) for n in (1, 8))
+        >>> round(one.intensity, 2), round(eight.intensity, 2)
+        (0.5, 2.67)
+    """
+    c, rows = config, batch_size * n_new
+    seen = n_before if c.window is None else min(n_before, c.window - 1)
+    blocks = c.n_layers * (2 * c.d_model * (c.d_model + c.kv_heads * c.d_head))
+    blocks += c.n_layers * _ff_matrices(c) * c.d_model * c.ff_width
+    products = 4 * c.n_layers * rows * (seen + n_new) * c.d_model
+    head = c.d_model * c.vocab_size
+    parts = _parameters(c, two=False)
+    tables = c.d_model * rows * (2 if c.position == "learned" else 1)
+    weights = parts["attention"] + parts["feed_forward"] + parts["norms"] + head + tables
+    per_token = 2 * c.n_layers * c.kv_heads * c.d_head
+    return StepCost(
+        flops=2 * blocks * rows + products + 2 * head * batch_size,
+        weight_bytes=round(bytes_per_weight * weights),
+        cache_bytes=round(bytes_per_number * per_token * batch_size * (seen + n_new)),
+    )
+
+
 def _parameters(c: GPTConfig, two: bool) -> dict[str, int]:
     """With `two` halves: attention three times per layer (cross-attention too), feed-forward layers twice."""
     D, F, L, kv = c.d_model, c.ff_width, c.n_layers, c.kv_heads * c.d_head
