@@ -107,6 +107,21 @@ class KVCache:
         if self.first is not None:
             self.first = self.first[rows]
 
+    def rewind(self, n: int) -> None:
+        """Forgets all tokens but the first n.
+
+        Raises:
+            ValueError: when fewer came, or when a window has slid: what it then showed is gone.
+        """
+        if not 0 <= n <= self.used:
+            raise ValueError(f"{self.used} tokens came, and going back is to fewer; got {n}.")
+        if n and self.used > self.keys.shape[3]:
+            raise ValueError(
+                f"the window of {self.window} tokens has slid over {self.used}, and what it hides is gone. "
+                "Go back to 0, and read the tokens again."
+            )
+        self.used = n
+
     def remember(
         self, layer: int, offer: Callable[[], tuple[Tensor, Tensor]]
     ) -> tuple[Float[Tensor, "B G S K"], Float[Tensor, "B G S K"]]:

@@ -30,6 +30,7 @@ from tinygpt.sampling.history import (
 from tinygpt.sampling.json_pattern import json_pattern
 from tinygpt.sampling.pipeline import Filter, Stage, apply, trace
 from tinygpt.sampling.rounding import Quantised, bits_per_weight, narrowest, nearest, quantise, rounded
+from tinygpt.sampling.speculative import Speculation, leftover, prompt_lookup, speculative
 
 __all__ = [
     "ArithmeticDecoder",
@@ -42,6 +43,7 @@ __all__ = [
     "HistoryFilter",
     "Predictor",
     "Quantised",
+    "Speculation",
     "Stage",
     "TokenAutomaton",
     "apply",
@@ -56,6 +58,7 @@ __all__ = [
     "generate",
     "greedy",
     "json_pattern",
+    "leftover",
     "likeliest",
     "logit_bias",
     "matching",
@@ -65,10 +68,12 @@ __all__ = [
     "no_repeat_ngram",
     "pick",
     "presence_penalty",
+    "prompt_lookup",
     "quantise",
     "repetition_penalty",
     "rounded",
     "row_seeds",
+    "speculative",
     "stream",
     "temperature",
     "token_automaton",

@@ -105,21 +105,17 @@ class Decoder:
         )
 
     @torch.inference_mode()
-    def read(self, tokens: Int[Tensor, " T"]) -> Float[Tensor, "1 V"]:
-        """Appends tokens and returns the logits of what follows the last one, 1 × V.
-
-        Many tokens can be read at the start only; later ones come one at a time.
+    def read(self, tokens: Int[Tensor, " T"], last: int = 1) -> Float[Tensor, "last V"]:
+        """Appends tokens and returns the logits of what follows each of the `last` ones.
 
         Raises:
-            ValueError: when the sequence would outgrow `length`, or many tokens come after the start.
+            ValueError: when the sequence would outgrow `length`.
         """
         start, end = self.used, self.used + len(tokens)
         if end > self.length:
             raise ValueError(
                 f"the decoder holds {self.length} tokens; {end} came. Make it with a greater length."
             )
-        if start and len(tokens) > 1:
-            raise ValueError(f"{len(tokens)} tokens came after {start} were read. Read them one at a time.")
         x = self.embedding[tokens]
         if self.position is not None:
             x = x + self.position[start:end]
@@ -128,7 +124,17 @@ class Decoder:
         for layer in self.layers:
             x = self._block(layer, x, start, end, turn, bias)
         self.used = end
-        return self.head(self.normalise(x[-1:]))
+        return self.head(self.normalise(x[-last:]))
+
+    def rewind(self, n: int) -> None:
+        """Forgets all tokens but the first n.
+
+        Raises:
+            ValueError: when fewer were read.
+        """
+        if not 0 <= n <= self.used:
+            raise ValueError(f"{self.used} tokens were read, and going back is to fewer; got {n}.")
+        self.used = n
 
     def _block(
         self, layer: _Layer, x: Tensor, start: int, end: int, turn: Tensor | None, bias: Tensor | None
@@ -163,7 +169,7 @@ class Decoder:
         c, n, seen = self.config, end - self.used, min(end, self.sight)
         if n == 1 and self.slopes is not None:
             return self.penalty[:, self.length - seen :].view(1, c.kv_heads, -1, seen)
-        if self.slopes is None and (n == 1 or n == seen):
+        if self.slopes is None and (n == 1 or n == end == seen):
             return None
         return attention_bias(n, end, slopes=self.slopes, window=c.window)[None]
 

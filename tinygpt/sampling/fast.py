@@ -133,17 +133,30 @@ class Sequence:
             **room,
         )
 
-    def read(self, tokens: Int[Tensor, " T"]) -> Float[Tensor, "1 V"]:
-        """Appends tokens and returns the logits of what follows the last one, 1 × V.
+    def read(self, tokens: Int[Tensor, " T"], last: int = 1) -> Float[Tensor, "last V"]:
+        """Appends tokens and returns the logits of what follows each of the `last` ones.
 
         Raises:
             ValueError: when the sequence would outgrow `length`.
         """
         self._grow(len(tokens))
         ids = np.ascontiguousarray(tokens.numpy(), np.int64)
-        loops().read(*self._parts(), ids, self.used)
-        self.used += len(tokens)
-        return torch.from_numpy(self.state.logits[None, : self.model.config.vocab_size].copy())
+        found = []
+        for part in [ids[: len(ids) - last + 1], *ids[len(ids) - last + 1 :, None]]:
+            loops().read(*self._parts(), part, self.used)
+            self.used += len(part)
+            found.append(self.state.logits[: self.model.config.vocab_size].copy())
+        return torch.from_numpy(np.stack(found))
+
+    def rewind(self, n: int) -> None:
+        """Forgets all tokens but the first n.
+
+        Raises:
+            ValueError: when fewer were read.
+        """
+        if not 0 <= n <= self.used:
+            raise ValueError(f"{self.used} tokens were read, and going back is to fewer; got {n}.")
+        self.used = n
 
     def continued(self, n: int) -> Int[Tensor, " n"]:
         """Returns the n likeliest next tokens, each given those before it; the last one is not read yet.
