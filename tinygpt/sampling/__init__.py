@@ -6,6 +6,7 @@ from tinygpt.sampling.compress import Predictor, compress, decompress
 from tinygpt.sampling.constrain import TokenAutomaton, matching, token_automaton
 from tinygpt.sampling.contrastive import contrastive_search
 from tinygpt.sampling.decoder import Decoder
+from tinygpt.sampling.diversity import distinct
 from tinygpt.sampling.draws import pick, row_seeds
 from tinygpt.sampling.fast import FastModel, fast, likeliest
 from tinygpt.sampling.filters import (
@@ -53,6 +54,7 @@ __all__ = [
     "compress",
     "contrastive_search",
     "decompress",
+    "distinct",
     "fast",
     "frequency_penalty",
     "generate",
