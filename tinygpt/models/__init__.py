@@ -8,6 +8,7 @@ from tinygpt.models.cost import Cost, StepCost, cost, kv_bytes, step_cost
 from tinygpt.models.families import Encoder, EncoderDecoder, Given, head_is_plain
 from tinygpt.models.hf import from_hf_gpt2
 from tinygpt.models.positions import alibi_slopes, attention_bias, rope_angles, rotate
+from tinygpt.models.static_cache import StaticCache
 from tinygpt.models.tap import Tap, taps, uncompiled
 from tinygpt.models.transformer import GPT
 
@@ -27,6 +28,7 @@ __all__ = [
     "Given",
     "KVCache",
     "PostNormBlock",
+    "StaticCache",
     "StepCost",
     "Tap",
     "alibi_slopes",

@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 
 def rope_angles(
-    positions: Int[Tensor, " T"], d_head: int, base: float = 10_000.0
-) -> tuple[Float[Tensor, "T half"], Float[Tensor, "T half"]]:
+    positions: Int[Tensor, "*rows T"], d_head: int, base: float = 10_000.0
+) -> tuple[Float[Tensor, "*rows T half"], Float[Tensor, "*rows T half"]]:
     """Returns cos and sin of the angle by which RoPE turns each coordinate pair at each position.
 
     Pair i at position t is turned by `t · base^(-2i / d_head)` radians.
 
     Args:
-        positions: token positions, counted from 0.
+        positions: token positions, counted from 0, the same for all rows or of each.
         d_head: width of a head, K; even.
         base: the larger, the slower the slowest pair turns.
 
     Returns:
-        Two float32 tensors of shape T × K/2.
+        Two float32 tensors of shape T × K/2, or B × T × K/2.
 
     Source: Su et al. 2021, "RoFormer", equation 15. Pairs are (i, i + K/2), as in Llama, not neighbours.
     """
     half = d_head // 2
     frequency = base ** (-torch.arange(half, device=positions.device, dtype=torch.float32) / half)
-    angle = positions.float()[:, None] * frequency
+    angle = positions.float()[..., None] * frequency
     return angle.cos(), angle.sin()
 
 
 def rotate(
-    x: Float[Tensor, "B H T K"], cos: Float[Tensor, "T half"], sin: Float[Tensor, "T half"]
+    x: Float[Tensor, "B H T K"], cos: Float[Tensor, "*rows T half"], sin: Float[Tensor, "*rows T half"]
 ) -> Float[Tensor, "B H T K"]:
     """Returns `x` with each coordinate pair turned by its angle; lengths are unchanged.
 
@@ -44,7 +44,7 @@ def rotate(
 
     Args:
         x: queries or keys.
-        cos, sin: from `rope_angles`.
+        cos, sin: from `rope_angles`; T × K/2, or B × 1 × T × K/2.
 
     Example:
         >>> cos, sin = rope_angles(torch.arange(3), d_head=4)
