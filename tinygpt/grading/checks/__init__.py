@@ -13,6 +13,7 @@ from tinygpt.grading.checks.billing import step_flops
 from tinygpt.grading.checks.bits import bits_per_byte
 from tinygpt.grading.checks.blaming import blamed, credit, mended_loss
 from tinygpt.grading.checks.blending import blend
+from tinygpt.grading.checks.branching import beam_step
 from tinygpt.grading.checks.budgeting import trained_weights
 from tinygpt.grading.checks.choosing import best_of_n_kl
 from tinygpt.grading.checks.claiming import study_faults
@@ -27,6 +28,7 @@ from tinygpt.grading.checks.drifting import kl_estimates
 from tinygpt.grading.checks.emerging import answer_scores
 from tinygpt.grading.checks.filling import chat_targets
 from tinygpt.grading.checks.fitting import power_law
+from tinygpt.grading.checks.flooring import min_p
 from tinygpt.grading.checks.gating import gated_mlp
 from tinygpt.grading.checks.heads import multi_head_attention
 from tinygpt.grading.checks.honesty import guilty, total_probability
@@ -38,6 +40,7 @@ from tinygpt.grading.checks.looping import loop_faults, mended_loop
 from tinygpt.grading.checks.mending import mended
 from tinygpt.grading.checks.merging import bpe_step
 from tinygpt.grading.checks.mixing import mix
+from tinygpt.grading.checks.nucleus import top_p
 from tinygpt.grading.checks.orthogonal import orthogonal
 from tinygpt.grading.checks.passing import pass_at_k
 from tinygpt.grading.checks.plugging import merged
@@ -53,8 +56,10 @@ from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_
 from tinygpt.grading.checks.shaping import token_rewards
 from tinygpt.grading.checks.sharing import mixing_weights
 from tinygpt.grading.checks.shrinking import shrink
+from tinygpt.grading.checks.sifting import sampler_faults
 from tinygpt.grading.checks.spending import compute_optimal
 from tinygpt.grading.checks.surrogate import clipped_surrogate
+from tinygpt.grading.checks.tempering import softmax_with_temperature
 from tinygpt.grading.checks.templating import chat_prompt
 from tinygpt.grading.checks.tracing import patch_effect
 from tinygpt.grading.checks.unpacking import unpacked
@@ -122,6 +127,7 @@ _SCALING = (
     mended_points,
 )
 _SCALE = (answer_scores, epochs_needed, rates_by_width, critical_batch, study_faults)
+_SAMPLING = (softmax_with_temperature, top_p, min_p, beam_step, sampler_faults)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
@@ -135,6 +141,7 @@ EXERCISES: dict[str, Exercise] = {
         *_REASONING,
         *_SCALING,
         *_SCALE,
+        *_SAMPLING,
     )
 }
 
