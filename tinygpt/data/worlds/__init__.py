@@ -32,6 +32,7 @@ from tinygpt.data.worlds.tongues import TONGUES_WORDS, Translations, tongues_tex
 from tinygpt.data.worlds.tracer import Document
 from tinygpt.data.worlds.village import brambleford, brambleford_facts
 from tinygpt.data.worlds.vocabulary import Words
+from tinygpt.data.worlds.walks import forks, walks
 from tinygpt.data.worlds.zipf import ALMANAC_VOCAB_SIZE, almanac, almanac_entropy, almanac_nats
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "fact_request",
     "first_mistake",
     "foretold",
+    "forks",
     "in_base",
     "letter_lesson",
     "letter_pieces",
@@ -84,4 +86,5 @@ __all__ = [
     "tongues_text",
     "translations",
     "walk",
+    "walks",
 ]
