@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from views import inside, samples, test_budget_game, test_lora, test_scaling
+from views import inside, samples, test_beams, test_budget_game, test_lora, test_scaling
 
 from tinygpt.alignment import Rollouts
 from tinygpt.tokenizers import BPETokenizer
@@ -17,6 +17,7 @@ from tinygpt.views import (
     View,
     _host,
     attention,
+    beams,
     budget_game,
     chat,
     logit_lens,
@@ -51,6 +52,7 @@ def views() -> list[View]:
         reward_kl({"$a$": [{"step": 1, "kl": 0.5, "</b>": [1.0, 2.0]}]}),
         test_scaling.shown(),
         budget_game(test_budget_game.game()),
+        beams(test_beams.by_hand(), ["</script>$"] * 10),
         rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 

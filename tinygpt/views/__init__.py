@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
+    from tinygpt.views._beams import BeamTree, beams
     from tinygpt.views._budget_game import BudgetGame, budget_game
     from tinygpt.views._chat import Chat, Turn, chat
     from tinygpt.views._host import View
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attention": "_attention",
     "attention": "_attention",
+    "BeamTree": "_beams",
+    "beams": "_beams",
     "BudgetGame": "_budget_game",
     "budget_game": "_budget_game",
     "Chat": "_chat",
@@ -64,6 +67,7 @@ _HOMES = {
 __all__ = [
     "Adapters",
     "Attention",
+    "BeamTree",
     "BudgetGame",
     "Chat",
     "Guess",
@@ -82,6 +86,7 @@ __all__ = [
     "Turn",
     "View",
     "attention",
+    "beams",
     "budget_game",
     "chat",
     "logit_lens",
