@@ -49,7 +49,7 @@ class _AsWritten(MetaPathFinder):
     """Leaves alone what numba compiles: it needs the functions themselves, which are given arrays only."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        return PathFinder.find_spec(name, path) if name == "tinygpt.sampling.loops" else None
+        return PathFinder.find_spec(name, path) if name.startswith("tinygpt.sampling.loops") else None
 
 
 class _Typing(types.ModuleType):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +45,54 @@ def test_the_loops_equal_the_model(config: GPTConfig, kind: str) -> None:
     with torch.no_grad():
         want = model(ids[None])[0, 4:]
     torch.testing.assert_close(logits(packed, ids, [5] + [1] * (len(ids) - 5)), want, atol=2e-5, rtol=1e-4)
+
+
+@loops
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_a_panel_of_tokens_gives_the_logits_of_each(config: GPTConfig, kind: str) -> None:
+    model = rounded(scrambled(config), kind)
+    ids, sequence = tokens(config, length=16)[0], Sequence(FastModel(model), 16)
+    with torch.no_grad():
+        want = model(ids[None])[0]
+    for sizes in ([16], [7, 9], [1, 2, 3, 4, 6]):
+        found = torch.cat([sequence.read(part, last=len(part)) for part in ids.split(sizes)])
+        torch.testing.assert_close(found, want, atol=2e-5, rtol=1e-4)
+        sequence.rewind(11)
+        torch.testing.assert_close(sequence.read(ids[11:], last=2), want[-2:], atol=2e-5, rtol=1e-4)
+        sequence.rewind(0)
+
+
+@loops
+def test_what_is_kept_on_disk_is_of_this_source() -> None:
+    """Numba looks at closures: a function that was compiled with another source is compiled anew."""
+    from tinygpt.sampling.loops.arrays import entry, stamp
+    from tinygpt.sampling.loops.steps import continued, read
+
+    def made(together: str):
+        @entry
+        def same(x):
+            _ = together
+            return x
+
+        same(1.0)
+        return sum(same.stats.cache_hits.values()), sum(same.stats.cache_misses.values())
+
+    made("a"), made("b")
+    assert made("a") == made("b") == (1, 0)
+    assert made(str(time.time_ns())) == (0, 1)
+    for function in (read, continued):
+        assert [cell.cell_contents for cell in function.py_func.__closure__].count(stamp()) == 1
+
+
+@loops
+def test_the_stamp_knows_all_that_the_loops_are_made_of() -> None:
+    import tinygpt.sampling.loops as own
+
+    sources = [Path(file).read_text() for file in Path(own.__file__).parent.glob("*.py")]
+    modules = {line.split()[1] for text in sources for line in text.splitlines() if "from tinygpt" in line}
+    inside = {name for name in modules if name.startswith("tinygpt.sampling.loops.")}
+    assert modules - inside == {"tinygpt.sampling.rounding", "tinygpt.sampling"}
 
 
 @loops
@@ -99,13 +149,13 @@ def test_the_exponential_and_the_error_function() -> None:
     pytest.importorskip("numba")
     from scipy.special import erf
 
-    from tinygpt.sampling import loops as own
+    from tinygpt.sampling.loops import numbers as own
 
     x = np.linspace(-80, 80, 4001, dtype=np.float32)
-    exps = np.array([own._exp(value) for value in x])
+    exps = np.array([own.exp(value) for value in x])
     np.testing.assert_allclose(exps, np.exp(x.astype(np.float64)), rtol=1e-6)
     x = np.linspace(-5, 5, 1001, dtype=np.float32)
-    np.testing.assert_allclose([own._erf(value) for value in x], erf(x), atol=4e-7)
+    np.testing.assert_allclose([own.erf(value) for value in x], erf(x), atol=4e-7)
 
 
 @loops

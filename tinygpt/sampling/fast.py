@@ -119,17 +119,20 @@ class Sequence:
     def __init__(self, model: FastModel, length: int) -> None:
         if length > model.config.context:
             raise ValueError(f"the loops end at context={model.config.context}; got length={length}.")
-        self.model, self.length, self.used = model, length, 0
+        self.model, self.length, self.used, self.ready = model, length, 0, False
         c, own = model.config, loops()
         L, G, K, span = c.n_layers, c.kv_heads, c.d_head, own.SPAN
         steps = up(length, span)
-        room = {name: np.zeros(up(n, own.LANES), np.float32) for name, n in _widths(c, length, span).items()}
+        room = {
+            name: np.zeros((own.PANEL, up(n, own.LANES)), np.float32) for name, n in _widths(c, span).items()
+        }
         self.state = own.State(
             keys=np.zeros((L, G, steps // span, up(K, own.TOGETHER), span), np.float32),
             values=np.zeros(
                 (L, G, steps // own.TOGETHER, up(K, span) // span, own.TOGETHER, span), np.float32
             ),
-            stream=np.zeros(c.d_model, np.float32),
+            stream=np.zeros((own.PANEL, c.d_model), np.float32),
+            scores=np.zeros(steps, np.float32),
             **room,
         )
 
@@ -141,12 +144,14 @@ class Sequence:
         """
         self._grow(len(tokens))
         ids = np.ascontiguousarray(tokens.numpy(), np.int64)
-        found = []
-        for part in [ids[: len(ids) - last + 1], *ids[len(ids) - last + 1 :, None]]:
-            loops().read(*self._parts(), part, self.used)
-            self.used += len(part)
-            found.append(self.state.logits[: self.model.config.vocab_size].copy())
-        return torch.from_numpy(np.stack(found))
+        own, logits = loops(), self.state.logits
+        rows = last + own.COLUMNS  # of the last columns, some are not wanted
+        out = logits if rows <= len(logits) else np.empty((rows, logits.shape[1]), np.float32)
+        own.read(*self._parts(), ids, self.used, out, last)
+        self.used, self.ready = self.used + len(ids), True
+        found = out[:last, : self.model.config.vocab_size].copy()
+        logits[0] = out[last - 1]
+        return torch.from_numpy(found)
 
     def rewind(self, n: int) -> None:
         """Forgets all tokens but the first n.
@@ -156,7 +161,7 @@ class Sequence:
         """
         if not 0 <= n <= self.used:
             raise ValueError(f"{self.used} tokens were read, and going back is to fewer; got {n}.")
-        self.used = n
+        self.used, self.ready = n, self.ready and n == self.used
 
     def continued(self, n: int) -> Int[Tensor, " n"]:
         """Returns the n likeliest next tokens, each given those before it; the last one is not read yet.
@@ -164,7 +169,7 @@ class Sequence:
         Raises:
             ValueError: when the sequence would outgrow `length`, or nothing was read.
         """
-        if not self.used:
+        if not self.ready:
             raise ValueError("there is nothing to continue: read a prompt first.")
         self._grow(n - 1)
         new = np.empty(n, np.int64)
@@ -183,12 +188,11 @@ class Sequence:
             )
 
 
-def _widths(c: GPTConfig, length: int, span: int) -> dict[str, int]:
+def _widths(c: GPTConfig, span: int) -> dict[str, int]:
     """How many numbers each step's intermediate results have; heads and queries may reach beyond theirs."""
     return {
         "normed": c.d_model,
         "qkv": (c.n_heads + 2 * c.kv_heads) * c.d_head + span,
-        "scores": length,
         "mixed": c.d_model + span,
         "wide": c.ff_width * (2 if c.activation == "swiglu" else 1),
         "added": c.d_model,

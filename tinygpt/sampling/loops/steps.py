@@ -1,0 +1,90 @@
+"""Reading tokens and writing the likeliest: the functions that Python calls, and the pass through a model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygpt.sampling.loops.arrays import PANEL, compiled, entry, stamp
+from tinygpt.sampling.loops.layers import activate, attend, keep, normalise
+from tinygpt.sampling.loops.numbers import largest, where
+from tinygpt.sampling.loops.products import add, affine
+
+
+@compiled
+def read_all(w, shape, s, tokens, start, out, last):
+    """Appends tokens to a sequence of `start`; `out` gets the logits of the last ones, a row for each."""
+    n = len(tokens)
+    for first in range(0, n, PANEL):
+        size = min(PANEL, n - first)
+        through(w, shape, s, tokens[first : first + size], start + first)
+        row = first + last - n  # in `out`, of the panel's first token
+        if row + size > 0:
+            unembed(w, shape, s, max(0, -row), size, out[max(0, row) :])
+
+
+@compiled
+def through(w, shape, s, tokens, start):
+    n = len(tokens)
+    for c in range(n):
+        s.stream[c] = w.embedding[tokens[c]]
+        if len(w.position):
+            add(s.stream[c], w.position[start + c])
+    for layer in range(len(w.qkv.codes)):
+        for c in range(n):
+            normalise(shape.centred, s.stream[c], w.gains[2 * layer], w.shifts[2 * layer], s.normed[c])
+        affine(w.qkv, layer, s.normed, s.qkv, n)
+        for c in range(n):
+            keep(w, shape, s, layer, c, start + c)
+        for c in range(n):
+            attend(w, shape, s, layer, c, start + c)
+        affine(w.out, layer, s.mixed, s.added, n)
+        for c in range(n):
+            add(s.stream[c], s.added[c])
+        if shape.d_ff:
+            for c in range(n):
+                gain, shift = w.gains[2 * layer + 1], w.shifts[2 * layer + 1]
+                normalise(shape.centred, s.stream[c], gain, shift, s.normed[c])
+            affine(w.up, layer, s.normed, s.wide, n)
+            for c in range(n):
+                activate(shape.activation, s.wide[c], shape.d_ff)
+            affine(w.down, layer, s.wide, s.added, n)
+            for c in range(n):
+                add(s.stream[c], s.added[c])
+
+
+@compiled
+def unembed(w, shape, s, first, end, out):
+    """Logits of what follows the panel's tokens from `first` to `end`."""
+    for c in range(first, end):
+        normalise(shape.centred, s.stream[c], w.gains[-1], w.shifts[-1], s.normed[c - first])
+    affine(w.head, 0, s.normed, out, end - first)
+
+
+def _entries(together: str) -> tuple:
+    """The functions that Python calls; see `stamp`."""
+
+    @entry
+    def read(w, shape, s, tokens, start, out, last):
+        """Appends tokens to a sequence of `start`; `out` gets the logits of the last ones, a row for each."""
+        _ = together
+        read_all(w, shape, s, tokens, start, out, last)
+
+    @entry
+    def continued(w, shape, s, start, new):
+        """Fills `new` with the likeliest tokens, each given those before it; the last one is not read.
+
+        The logits of the first are in `s.logits`.
+        """
+        _ = together
+        V, logits = len(w.embedding), s.logits[0]
+        for i in range(len(new)):
+            logits[V:] = -np.inf
+            new[i] = where(logits, largest(logits))
+            if i + 1 < len(new):
+                through(w, shape, s, new[i : i + 1], start + i)
+                unembed(w, shape, s, 0, 1, s.logits)
+
+    return read, continued
+
+
+read, continued = _entries(stamp())
