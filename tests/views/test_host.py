@@ -20,6 +20,7 @@ from tinygpt.views import (
     beams,
     budget_game,
     chat,
+    kv_cache,
     logit_lens,
     lora,
     merges,
@@ -53,6 +54,7 @@ def views() -> list[View]:
         test_scaling.shown(),
         budget_game(test_budget_game.game()),
         beams(test_beams.by_hand(), ["</script>$"] * 10),
+        kv_cache(inside.model(), [1, 2], ["</b>$"] * 11),
         rollouts(answers, tok, group=2, rewards=[1.0, 0.0], truths=["</script>$"]),
     ]
 

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from tinygpt.views._attention import Attention, attention
     from tinygpt.views._beams import BeamTree, beams
     from tinygpt.views._budget_game import BudgetGame, budget_game
+    from tinygpt.views._caches import CACHES, CacheShape
     from tinygpt.views._chat import Chat, Turn, chat
     from tinygpt.views._host import View
+    from tinygpt.views._kv_cache import CacheGrowth, kv_cache
     from tinygpt.views._logit_lens import LogitLens, logit_lens
     from tinygpt.views._lora import Adapters, lora
     from tinygpt.views._merges import Merges, merges
@@ -32,6 +34,10 @@ _HOMES = {
     "beams": "_beams",
     "BudgetGame": "_budget_game",
     "budget_game": "_budget_game",
+    "CACHES": "_caches",
+    "CacheShape": "_caches",
+    "CacheGrowth": "_kv_cache",
+    "kv_cache": "_kv_cache",
     "Chat": "_chat",
     "Turn": "_chat",
     "chat": "_chat",
@@ -65,10 +71,13 @@ _HOMES = {
     "View": "_host",
 }
 __all__ = [
+    "CACHES",
     "Adapters",
     "Attention",
     "BeamTree",
     "BudgetGame",
+    "CacheGrowth",
+    "CacheShape",
     "Chat",
     "Guess",
     "LogitLens",
@@ -89,6 +98,7 @@ __all__ = [
     "beams",
     "budget_game",
     "chat",
+    "kv_cache",
     "logit_lens",
     "lora",
     "merges",
