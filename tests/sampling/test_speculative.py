@@ -23,6 +23,7 @@ from tinygpt.sampling import (
     no_repeat_ngram,
     presence_penalty,
     prompt_lookup,
+    rounds,
     speculative,
     temperature,
     top_k,
@@ -214,6 +215,46 @@ def test_what_cannot_be_is_refused(call, message: str) -> None:
 def test_nothing_new_is_nothing() -> None:
     found = speculative(MODEL, DRAFT, [1, 2], max_new_tokens=0)
     assert found.ids.tolist() == [1, 2] and found[1:] == (0, 0, 0) and math.isnan(found.acceptance)
+
+
+@pytest.mark.skipif(not HAS_LOOPS, reason="no numba")
+@pytest.mark.parametrize("filters", [[], [temperature(1.7)], [greedy()]], ids=str)
+@pytest.mark.parametrize("position", ["learned", "rope"])
+def test_the_loops_draw_what_tensors_draw(filters, position: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same points, same order: the same tokens, beyond the contexts and up to a stop too."""
+    model = scrambled(GPTConfig(**SHAPE, position=position))
+    drafts = [
+        close_to(model, 0.05),
+        scrambled(GPTConfig(**{**SHAPE, "context": 7, "n_layers": 1}, position=position)),
+    ]
+    calls = [
+        dict(max_new_tokens=60, filters=filters, seed=seed, n_drafted=n, stop=stop)
+        for seed, n, stop in [(0, 1, []), (1, 4, []), (2, 9, []), (3, 3, [5, 9])]
+    ]
+    texts = []
+    for sharp in (None, rounds.sharpness):
+        if sharp is None:
+            monkeypatch.setattr(sys.modules["tinygpt.sampling.speculative"], "sharpness", lambda _: None)
+        else:
+            monkeypatch.undo()
+        texts.append([speculative(fast(model), fast(d), [1, 2], **c) for d in drafts for c in calls])
+    for slow, quick in zip(*texts, strict=True):
+        assert torch.equal(slow.ids, quick.ids) and slow[1:] == quick[1:]
+
+
+@pytest.mark.skipif(not HAS_LOOPS, reason="no numba")
+def test_the_loops_say_when_logits_are_no_numbers() -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    with torch.no_grad():
+        model.blocks[0].mlp.up.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="the logits are not numbers"):
+        speculative(fast(model), fast(DRAFT_OF_MANY), [1, 2], max_new_tokens=5)
+
+
+def test_only_temperature_and_greed_are_for_the_loops() -> None:
+    assert rounds.sharpness([]) == 1 and rounds.sharpness([greedy()]) == 0
+    assert rounds.sharpness([temperature(0.5), temperature(4)]) == 0.5
+    assert rounds.sharpness([top_k(3)]) is rounds.sharpness([top_k(3), greedy()]) is None
 
 
 def test_a_seed_repeats() -> None:

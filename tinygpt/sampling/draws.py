@@ -13,6 +13,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+NOTHING_LEFT = "no token is left to draw: the filters cut all of them, or the logits are not numbers."
 AHEAD = 64  # points drawn at a time: a call for each row and step would cost more than the draw
 
 
@@ -52,6 +53,11 @@ class Draws:
         self.used += 1
         return self.points[:, self.used - 1 : self.used]
 
+    def take(self, n: int) -> Float[Tensor, " n"]:
+        """The next n points of a single row, at least, if none was drawn before."""
+        generator = self.generators[0] if self.generators else None
+        return torch.rand(-(-n // AHEAD) * AHEAD, generator=generator)
+
 
 def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:
     """Draws one token per row from softmax(logits).
@@ -79,9 +85,7 @@ def probabilities(logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
     """
     probability = logits.float().softmax(dim=-1)
     if torch.isnan(probability[:, 0]).any():
-        raise ValueError(
-            "no token is left to draw: the filters cut all of them, or the logits are not numbers."
-        )
+        raise ValueError(NOTHING_LEFT)
     return probability
 
 

@@ -42,7 +42,9 @@ def temperature(t: float) -> PlainFilter:
         raise ValueError(
             f"temperature must be positive and finite; got {t}. For always the likeliest token use greedy()."
         )
-    return named(f"temperature({t:g})", lambda logits: logits / t)
+    change = named(f"temperature({t:g})", lambda logits: logits / t)
+    change.sharpness = 1 / t  # by which the compiled loops know it
+    return change
 
 
 def greedy() -> PlainFilter:

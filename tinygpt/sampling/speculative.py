@@ -17,6 +17,7 @@ from tinygpt.sampling.history import HistoryFilter
 from tinygpt.sampling.pipeline import Filter, apply
 from tinygpt.sampling.prompts import read_prompts
 from tinygpt.sampling.rewinding import Reading
+from tinygpt.sampling.rounds import looped, sharpness
 from tinygpt.sampling.stopping import Stop
 
 if TYPE_CHECKING:
@@ -95,8 +96,13 @@ def speculative(
     """
     prompts = read_prompts(prompt, model)
     _check(model, draft, len(prompts.rows), n_drafted, max_new_tokens)
-    ids, ends = prompts.rows[0], Stop.of(stop, tok, 1)
-    chances = _Chances(tuple(filters), len(ids), Draws(seed, 1, model.device))
+    ids, ends, filters = prompts.rows[0], Stop.of(stop, tok, 1), tuple(filters)
+    draws, sharp = Draws(seed, 1, model.device), sharpness(filters)
+    both = isinstance(model, FastModel) and isinstance(draft, FastModel)
+    if both and sharp is not None and not ends.texts:
+        way = dict(n_drafted=n_drafted, sharp=sharp, draws=draws, stops=ends.ids)
+        return Speculation(*looped(model, draft, ids, max_new_tokens, **way))
+    chances = _Chances(filters, len(ids), draws)
     end = len(ids) + max_new_tokens
     target = Reading(model, min(model.config.context, end))
     guess = _guesser(draft, chances, model.config.vocab_size, end)

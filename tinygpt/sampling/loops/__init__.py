@@ -12,6 +12,7 @@ that are SPAN wide, and attention two more products. Several tokens are read as 
 
 from tinygpt.sampling.loops.arrays import COLUMNS, LANES, PANEL, SPAN, TOGETHER, Matrix, Shape, State, Weights
 from tinygpt.sampling.loops.products import product
+from tinygpt.sampling.loops.rounds import Reader, Room, Way, speculated
 from tinygpt.sampling.loops.steps import continued, read
 
 __all__ = [
@@ -21,10 +22,14 @@ __all__ = [
     "SPAN",
     "TOGETHER",
     "Matrix",
+    "Reader",
+    "Room",
     "Shape",
     "State",
+    "Way",
     "Weights",
     "continued",
     "product",
     "read",
+    "speculated",
 ]
