@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import { chiSquared, drawn, uniforms, upperGamma } from "../../tinygpt/views/draws.js";
-import { orderDiff, outcome, ranked, shares, surprise, traced } from "../../tinygpt/views/filters.js";
+import { logShare, orderDiff, outcome, ranked, shares, surprise, traced } from "../../tinygpt/views/filters.js";
 import { unpack } from "../../tinygpt/views/host.js";
 import { branches, fared, keyOf, placesOf, reordered, rowsOf, tokenNamed, wentTo } from "../../tinygpt/views/sampling_state.js";
 import { lastKept } from "../../tinygpt/views/sampling_words.js";
@@ -47,6 +47,12 @@ test("the logits of every place are Python's, and the model's to half a step", a
     assert.deepEqual(places.get(keyOf(path)), finite(logits));
     places.get(keyOf(path)).forEach((logit, id) => near(logit, read[id], 0.501 * step + 1e-6));
   }
+});
+
+test("what the chosen tokens cost is Python's", async () => {
+  const places = placesOf(await unpack(Uint8Array.from(Buffer.from(golden.payload, "base64"))));
+  assert.ok(golden.costs.some(([path]) => path.length > 1));
+  for (const [path, logs] of golden.costs) path.forEach((id, i) => near(logShare(places.get(keyOf(path.slice(0, i))), id), logs[i]));
 });
 
 test("draws follow the probabilities, and only them", () => {

@@ -20,7 +20,7 @@ from views.pages import READY, Page, open_notebook, run_cell
 
 from tinygpt.lineage import shipped
 from tinygpt.models import GPT
-from tinygpt.sampling import apply, generate, trace
+from tinygpt.sampling import apply, banned, generate, logit_bias, trace
 from tinygpt.views import Sampling, sampling
 from tinygpt.views._continuations import Codes, Continuations, reading
 from tinygpt.views._stages import OPENING, filter_of
@@ -28,6 +28,8 @@ from tinygpt.views._stages import OPENING, filter_of
 browser_test = pytest.mark.browser
 WORDS = ["the", " cat", " sat", " on", " a", " mat", ".", " dog", " ran", " off", " and"]
 VALUES = {
+    "logit_bias": [[], [[0, 2.5], [3, -0.1]], [[1, -10.0]]],
+    "banned": [[], [2], [0, 3]],
     "repetition_penalty": [0.7, 1.3],
     "presence_penalty": [-0.5, 1.0],
     "frequency_penalty": [-0.2, 0.7],
@@ -124,6 +126,16 @@ def places(view: Sampling, read: Callable[..., np.ndarray]) -> list[dict[str, An
     ]
 
 
+def costs(view: Sampling) -> list[list[Any]]:
+    """Paths whose every place the page knows, with the log-probabilities of their tokens."""
+    found = []
+    for path in view._tree.known:
+        view._selected = [list(path), *view._selected[1:]]
+        found.append([path, view.log_probs])
+    view._selected = [[], *view._selected[1:]]
+    return found
+
+
 def chi() -> dict[str, Any]:
     """Pearson's statistic by hand: the last two tokens expect fewer than 5 draws, and share a cell."""
     odds, counts, n = [0.5, 0.3, 0.14, 0.04, 0.02], [45, 32, 15, 6, 2], 100
@@ -145,6 +157,7 @@ def test_javascript_agrees_with_python(tmp_path: Path) -> None:
         "orders": orders(),
         "payload": base64.b64encode(view._packed()[1]).decode(),
         "places": places(view, reading(model(), [0, 1, 2, 3])),
+        "costs": costs(view),
         "gamma": [[a, x, float(q)] for (a, x), q in zip(pairs, upper, strict=True)],
         "chi": chi(),
     }
@@ -221,6 +234,26 @@ def test_python_follows_the_page() -> None:
     assert "after 5 tokens you said the likeliest at 50%" in text
 
 
+def test_biased_and_banned_tokens() -> None:
+    view = shown(filters={"logit_bias": {4: 2.5, 7: -1.0}, "banned": [1, 0]})
+    assert view._selected[1][:2] == [["logit_bias", [[4, 2.5], [7, -1.0]], True], ["banned", [1, 0], True]]
+    assert [one.__name__ for one in view.filters] == ["logit_bias(4, 7)", "banned(0, 1)"]
+    assert "banned(0, 1) cuts 2" in view._text()
+    view.widget.selected = [[], [["banned", [5], True], ["logit_bias", [], False]], [], [[]]]
+    assert [one.__name__ for one in view.filters] == ["banned(5)"]
+
+
+def test_what_was_chosen_has_its_log_probabilities() -> None:
+    view = shown()
+    view.widget.selected = [[4, 9], view._selected[1], [], [[], [4], [4, 9]]]
+    odds = model()(torch.tensor([[0, 1, 2, 3, 4, 9]]))[0].detach().log_softmax(-1)
+    wanted = [float(odds[3, 4]), float(odds[4, 9])]
+    assert view.log_probs == pytest.approx(wanted, abs=2e-3)
+    first, second = view.log_probs
+    said = f"log p of what was chosen: “ a” {first:.3f}, “ off” {second:.3f}; sum {first + second:.3f}"
+    assert said in view._text()
+
+
 def test_any_token_is_followed_with_a_kernel_and_kept() -> None:
     view = shown(places=1)
     message, codes = view._answer({"path": [9]})
@@ -268,8 +301,11 @@ def test_the_shipped_model_stays_within_its_budget() -> None:
         (
             [1],
             {"filters": {"nucleus": 0.9}},
-            "no filter is called 'nucleus'; the view has repetition_penalty",
+            "no filter is called 'nucleus'; the view has logit_bias",
         ),
+        ([1], {"filters": {"banned": [11]}}, r"ids from 0 to 10; got \[11\]"),
+        ([1], {"filters": {"logit_bias": {1: float("-inf")}}}, "Cut tokens with banned"),
+        ([1], {"filters": {"logit_bias": {1: float("inf")}}}, "a bias must be a finite number"),
         ([1], {"filters": {"top_p": 1.5}}, "top_p needs a probability"),
         ([1], {"filters": {"top_k": 2.5}}, "top_k needs a whole number"),
         ([1], {"places": 0}, "places must be at least 1"),
@@ -324,7 +360,7 @@ def test_filters_are_moved_by_keys_and_by_the_pointer(show: Callable[..., Page])
     page = show(shown(filters={"temperature": 3.0, "top_p": 0.5}))
     assert order(page)[:2] == ["temperature", "top_p"] and not page.page.get_by_text("Undo").is_visible()
     before = page.page.locator(".bars button.cut").count()
-    page.press(page.page.get_by_role("button", name="temperature, 1 of 10"), "ArrowDown")
+    page.press(page.page.get_by_role("button", name="temperature, 1 of 12"), "ArrowDown")
     assert order(page)[:2] == ["top_p", "temperature"]
     after = page.page.locator(".bars button.cut").count()
     assert after > before, "hot first, more tokens are needed to reach p"
@@ -363,6 +399,49 @@ def test_a_text_grows_by_clicks_and_is_rewound(show: Callable[..., Page]) -> Non
     unknown.click(force=True)
     page.page.mouse.move(2, 2)
     assert page.said.startswith("This page holds the likeliest continuations") and "Run the cell" in page.said
+
+
+@browser_test
+def test_tokens_are_banned_and_biased_by_typing_and_by_picking(show: Callable[..., Page]) -> None:
+    page = show(shown())
+    field = page.page.get_by_label("banned: add a token")
+    field.fill("zebra")
+    page.press(field, "Enter")
+    assert page.said.startswith("No token of this vocabulary reads “zebra”")
+    field.fill("mat")
+    page.press(field, "Enter")
+    assert "✂ banned" in bar(page.page, " mat").inner_text()
+    assert page.page.get_by_role("checkbox", name="banned").is_checked()
+    page.page.get_by_role("button", name="pick").nth(1).click()
+    assert page.said == "Choose a bar: its token joins banned."
+    bar(page.page, " dog").click()
+    assert (
+        page.page.locator(".bars button.cut").count() == 2 and page.page.locator(".text button").count() == 4
+    )
+    page.page.get_by_role("button", name="banned: remove ·mat").click()
+    assert page.page.locator(".bars button.cut").count() == 1
+    page.page.get_by_role("button", name="pick").first.click()
+    page.page.keyboard.press("Escape")
+    page.page.get_by_role("button", name="pick").first.click()
+    bar(page.page, " cat").click()
+    page.press(page.page.get_by_role("slider", name="logit_bias of"), "End")
+    assert page.page.locator(".picks .chip").first.inner_text() == "·cat +10.0"
+    logits = model()(torch.tensor([[0, 1, 2, 3]]))[0, -1].detach()
+    after = apply([logit_bias({1: 10.0}), banned([7])], logits).softmax(-1)
+    assert f"{after[1]:.1%}".replace("%", " %") in bar(page.page, " cat").inner_text()
+
+
+@browser_test
+def test_chosen_tokens_show_their_log_probabilities(show: Callable[..., Page]) -> None:
+    view = shown(places=8, depth=2)
+    page, path = show(view), next(path for path in view._tree.known if len(path) == 2)
+    for token in path:
+        bar(page.page, WORDS[token]).click()
+    view._selected = [list(path), *view._selected[1:]]
+    logs = [f"{log:.2f}".replace("-", "−") for log in view.log_probs]
+    assert page.page.locator(".text small").all_inner_texts() == logs
+    total = f"{sum(view.log_probs):.3f}".replace("-", "−")
+    assert page.page.locator(".cost").inner_text().startswith(f"log p of the 2 chosen tokens: {total} (")
 
 
 @browser_test

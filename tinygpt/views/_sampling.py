@@ -13,7 +13,7 @@ from tinygpt.sampling.pipeline import name_of
 from tinygpt.views._continuations import NUMBERS, Codes, Continuations, reading
 from tinygpt.views._host import View
 from tinygpt.views._readings import namer
-from tinygpt.views._stages import entropy, filter_of, softmax, stages
+from tinygpt.views._stages import entropy, filter_of, ids_in, log_softmax, softmax, stages
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float64, Int
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tinygpt.sampling.pipeline import Stage
     from tinygpt.views._continuations import Path
     from tinygpt.views._readings import Vocabulary
+    from tinygpt.views._stages import Value
 
 _ALL_NAMED, _SOME_NAMED = 4096, 200  # tokens of a vocabulary; of a larger one, the likeliest at each place
 _SHOWN = 8
@@ -35,7 +36,7 @@ def sampling(
     tokens: Int[Tensor, " T"] | Sequence[int] = (),
     vocabulary: Vocabulary | None = None,
     *,
-    filters: Mapping[str, float] | None = None,
+    filters: Mapping[str, Value] | None = None,
     predict: bool = False,
     places: int = 40,
     depth: int = 12,
@@ -49,15 +50,16 @@ def sampling(
         model: What reads the tokens, or the logits that it gave.
         tokens: The text so far, T ids; penalties look back at it.
         vocabulary: Text of every id, as a function or sequence: `tok.pieces(range(V))`, for instance.
-        filters: Which are on, in their order, such as {"temperature": 0.8, "top_p": 0.9}. All others stand
-            behind them, switched off.
+        filters: Which are on, in their order, such as {"temperature": 0.8, "top_p": 0.9}; of
+            `logit_bias` the bias by id, of `banned` the ids. All others stand behind them, switched off.
         predict: Whether each distribution is hidden until the reader has said what comes next.
         places: In how many the page knows what comes next; fewer where V is large, 32,768 / V at most.
         depth: Farthest of these from the text, in tokens.
 
     Returns:
         A view that shows itself as the last line of a cell. `ids` is the text, `filters` are the filters as
-        they were left, for `tinygpt.sampling.generate`, and `guesses` what was predicted.
+        they were left, for `tinygpt.sampling.generate`, `log_probs` those of the chosen tokens, and `guesses`
+        what was predicted.
 
     Raises:
         ValueError: A filter is unknown or its number out of range; there are no tokens, or some that are not
@@ -79,11 +81,12 @@ def sampling(
     if ready:
         tree.known[()] = Codes.of(np.asarray(model, dtype=np.float32))
     V = len(tree.at(()).codes) if ready else model.config.vocab_size
-    if bad := sorted({i for i in ids if not 0 <= i < V}):
+    opening = stages(dict(filters or {}))
+    if bad := sorted({i for i in {*ids, *ids_in(opening)} if not 0 <= i < V}):
         raise ValueError(f"tokens must be ids from 0 to {V - 1}; got {bad}. Another tokenizer?")
     if not ready:
         tree.grow(max(1, min(places, NUMBERS // V)), depth)
-    return Sampling(ids, tree, namer(vocabulary), stages(dict(filters or {})), predict)
+    return Sampling(ids, tree, namer(vocabulary), opening, predict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,12 @@ class Sampling(View):
     def filters(self) -> list[Filter]:
         """The filters that are on, in their order."""
         return [filter_of(name, value) for name, value, on in self._selected[1] if on]
+
+    @property
+    def log_probs(self) -> list[float]:
+        """Of each token that was chosen, under the model and before any filter, nats."""
+        path = self._path
+        return [float(log_softmax(self._tree.at(path[:i]).logits())[token]) for i, token in enumerate(path)]
 
     @property
     def guesses(self) -> list[Guess]:
@@ -187,7 +196,8 @@ class Sampling(View):
         wanted: Any = range(V)
         if V > _ALL_NAMED:
             likeliest = [np.argsort(-codes.logits(), kind="stable")[:_SOME_NAMED] for codes in places]
-            wanted = sorted({*np.concatenate(likeliest).tolist(), *self.ids})
+            named = {*self.ids, *ids_in(self._selected[1])}
+            wanted = sorted({*np.concatenate(likeliest).tolist(), *named})
         return {i: str(self._name(i)) for i in wanted}
 
     def _header(self) -> dict[str, Any]:
@@ -210,6 +220,10 @@ class Sampling(View):
         lines = [f"Sampling view: what comes after {len(self.ids)} tokens, of {V}; {on}"]
         if self.ids:
             lines.append("text: " + "|".join(self._name(i) for i in self.ids))
+        if self._path:
+            logs = self.log_probs
+            each = ", ".join(f"“{self._name(i)}” {log:.3f}" for i, log in zip(self._path, logs, strict=True))
+            lines.append(f"log p of what was chosen: {each}; sum {sum(logs):.3f}")
         lines += [self._said(guess) for guess in self.guesses]
         if self._hidden:
             return "\n".join([*lines, "what comes next is hidden until it is predicted"])

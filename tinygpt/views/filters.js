@@ -14,6 +14,12 @@ export function shares(logits) {
   return parts.map((part) => part / whole);
 }
 
+// The logarithm of the probability of one token, in nats.
+export function logShare(logits, id) {
+  const most = largest(logits);
+  return logits[id] - most - Math.log(sumOf(logits.map((logit) => Math.exp(logit - most))));
+}
+
 // −Σ p log p, in nats.
 export const surprise = (p) => p.reduce((sum, share) => sum - (share > 0 ? share * Math.log(share) : 0), 0);
 
@@ -81,7 +87,21 @@ const notBelow = (logits, gap) => {
   return cutWhere(logits, (logit) => logit < least);
 };
 
+// The biases are float32 in Python.
+function biased(logits, pairs) {
+  const after = logits.slice();
+  for (const [id, bias] of pairs) after[id] += Math.fround(bias);
+  return after;
+}
+
+function without(logits, ids) {
+  const cut = new Set(ids);
+  return cutWhere(logits, (_, id) => cut.has(id));
+}
+
 export const FILTERS = {
+  logit_bias: biased,
+  banned: without,
   repetition_penalty: (logits, penalty, ids) => recounted(logits, ids, (logit) => (logit < 0 ? logit * penalty : logit / penalty)),
   presence_penalty: (logits, penalty, ids) => recounted(logits, ids, (logit) => logit - penalty),
   frequency_penalty: (logits, penalty, ids) => recounted(logits, ids, (logit, count) => logit - penalty * count),

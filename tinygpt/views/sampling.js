@@ -1,11 +1,11 @@
 // Sampling: what comes next, filters to drag and reorder, draws against theory, and a text that grows by clicks.
 import { fitted } from "./cells.js";
 import { drawn } from "./draws.js";
-import { orderDiff, outcome, shares, traced } from "./filters.js";
+import { logShare, orderDiff, outcome, shares, traced } from "./filters.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
 import { element, followTheme, live, onEscape, shell, toggle } from "./host.js";
 import { asSelected, asState, decoded, keyOf, placesOf, rowsOf, tokenNamed, wentTo } from "./sampling_state.js";
-import { barRows, diffWords, effectOf, factRows, testWords, verdictWords } from "./sampling_words.js";
+import { barRows, costWords, diffWords, effectOf, factRows, testWords, verdictWords } from "./sampling_words.js";
 import { STAGE_STYLE, stageList } from "./stage_list.js";
 import { TEXT_STYLE, branchTree, textStrip } from "./text_tree.js";
 import { BARS, BAR_STYLE, inPercent, spaced, tokenBars } from "./token_bars.js";
@@ -34,6 +34,7 @@ export function mount(host, view, link, kept = {}) {
   let wanted = null;
   let peeked = null;
   let told = "";
+  let picking = null;
 
   const nameOf = (id) => spaced(names[id] ?? `#${id}`);
   const quoted = (id) => `“${nameOf(id)}”`;
@@ -47,12 +48,12 @@ export function mount(host, view, link, kept = {}) {
   predicting.setAttribute("aria-pressed", String(predict));
   const frame = framed(host, "Sampling", { controls: [predicting], layout: () => draw(), tabulate });
   const strip = textStrip(nameOf, follow);
-  const list = stageList(state.stages, { changed: setStages, moved: moveStage });
+  const list = stageList(state.stages, { changed: setStages, moved: moveStage, find, pick: (name) => { picking = name; told = name ? `Choose a bar: its token joins ${name}.` : ""; draw(); } });
   const diff = element("div", { class: "diff" });
   const [words, undo] = [element("div"), element("button", { type: "button" }, "Undo the move")];
   diff.append(words, undo);
   const facts = element("dl");
-  const bars = tokenBars({ choose: (id) => follow([...state.path, id]), peek: (row) => { peeked = row; say(); } });
+  const bars = tokenBars({ choose: (id) => (picking ? picked(id) : follow([...state.path, id])), peek: (row) => { peeked = row; say(); } });
   const acts = element("div", { class: "acts" }, ...[["Draw a token", drawOne], ["Draw 100", () => drawMany(100)], ["Draw 10,000", () => drawMany(10000)], ["Likeliest token", takeBest]].map(([text, act]) => {
     const button = element("button", { type: "button" }, text);
     button.onclick = act;
@@ -91,11 +92,12 @@ export function mount(host, view, link, kept = {}) {
     compute();
     box.classList.toggle("slim", host.clientWidth < (frame.big() ? 900 : 600));
     const hidden = predict && !guessHere();
-    list.draw(state.stages, Object.fromEntries(now.steps.map((step) => [step.name, hidden ? "" : effectOf(step)])));
+    list.draw(state.stages, Object.fromEntries(now.steps.map((step) => [step.name, hidden ? "" : effectOf(step)])), nameOf, picking);
     guess.hidden = cover.hidden = !hidden;
     shown.hidden = hidden;
     facts.hidden = hidden;
-    strip.draw(prompt, state.path);
+    const logs = state.path.map((id, i) => (logitsAt(state.path.slice(0, i)) ? logShare(logitsAt(state.path.slice(0, i)), id) : null));
+    strip.draw(prompt, state.path, logs, costWords(logs));
     drawDiff(hidden);
     drawFacts();
     drawBars();
@@ -117,7 +119,7 @@ export function mount(host, view, link, kept = {}) {
   let seenRows = [];
   function drawBars() {
     const ids = rowsOf(model, now.odds, BARS);
-    seenRows = barRows(ids, { model, now, changes, draws, nameOf, able: (id) => able([...state.path, id]) });
+    seenRows = barRows(ids, { model, now, changes, draws, nameOf, able: (id) => picking !== null || able([...state.path, id]) });
     const nucleus = now.steps.find(({ name }) => name === "top_p");
     const summed = shares(nucleus ? nucleus.before : now.steps.at(-1)?.after ?? logitsAt(state.path));
     let sum = 0;
@@ -171,6 +173,19 @@ export function mount(host, view, link, kept = {}) {
     tell();
   };
 
+  function find(text) {
+    const id = tokenNamed(names, text);
+    told = id < 0 ? noToken(text) : "";
+    say();
+    return id;
+  }
+  function picked(id) {
+    const name = picking;
+    picking = null;
+    list.add(name, id);
+  }
+  const noToken = (text) => `No token of this vocabulary reads “${text}”. Many are parts of words; a space before it is added where needed.`;
+
   function follow(path) {
     if (places.has(keyOf(path))) return go(path);
     if (view.follow && link.ask) {
@@ -217,7 +232,7 @@ export function mount(host, view, link, kept = {}) {
     const said = share.value.trim() ? Number(share.value.replace("%", "").replace(",", ".")) / 100 : null;
     told = "";
     if (id === null && said === null) told = "Name a token, a probability, or both.";
-    else if (id === -1) told = `No token of this vocabulary reads “${token.value}”. Many are parts of words; a space before it is added where needed.`;
+    else if (id === -1) told = noToken(token.value);
     else if (said !== null && !(said >= 0 && said <= 1)) told = "A probability is from 0 to 100 %.";
     if (told) return say();
     state = { ...state, guesses: [...state.guesses, [state.path, id, said]] };
@@ -225,7 +240,12 @@ export function mount(host, view, link, kept = {}) {
     tell();
   };
   for (const input of [token, share]) input.addEventListener("keydown", (event) => event.stopPropagation());
-  onEscape(box, () => follow([]));
+  onEscape(box, () => {
+    if (!picking) return follow([]);
+    picking = null;
+    told = "";
+    draw();
+  });
 
   const forget = followTheme(host, draw);
   const unfit = fitted(host, draw);

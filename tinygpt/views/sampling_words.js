@@ -8,7 +8,7 @@ import { inPercent } from "./token_bars.js";
 // Filters that keep the likeliest tokens, so that a line can stand below the last of them.
 const PREFIX = ["top_k", "top_p", "min_p", "top_n_sigma"];
 
-const stageName = ({ name, value }) => `${name} ${String(value).replace("-", "−")}`;
+const stageName = ({ name, value }) => (Array.isArray(value) ? name : `${name} ${String(value).replace("-", "−")}`);
 const totalOf = (values) => values.reduce((sum, value) => sum + value, 0);
 const whole = (count) => count.toLocaleString("en");
 
@@ -69,6 +69,14 @@ export function diffWords({ now, then, distance, most, from, to }, { name, stage
   const old = stages.filter(([, , on]) => on).map(([other]) => other).join(" → ");
   return `Before the move: ${old}. Cut only in the new order: ${listed(now)}. Cut only in the old one: ${listed(then)}. `
     + `${inPercent(distance)} of the probability moved, most of it at “${nameOf(most)}”: ${inPercent(from)} → ${inPercent(to)}. A ◆ marks what is cut in one order only.`;
+}
+
+// What the chosen tokens cost, by the model; a place that the page does not know leaves it open.
+export function costWords(logs) {
+  if (!logs.length) return "";
+  if (logs.includes(null)) return "";
+  const sum = totalOf(logs);
+  return `log p of the ${logs.length > 1 ? `${logs.length} chosen tokens` : "chosen token"}: ${format(sum)} (probability ${inPercent(Math.exp(sum))}), ${format(sum / logs.length)} a token`;
 }
 
 export function testWords({ counts, n }, odds) {

@@ -1,6 +1,7 @@
 // Filters in their order: each with a switch, a slider, what it did, and a handle to move it by pointer or by arrow keys.
 import { clamp, element } from "./host.js";
 import { reordered } from "./sampling_state.js";
+import { TOKEN_FILTERS, TOKEN_STYLE, tokenStage } from "./token_stage.js";
 
 // Least, most and step of each slider.
 const KNOBS = {
@@ -26,27 +27,30 @@ export const STAGE_STYLE = `
 .stages input[type=checkbox]{width:auto}
 .stages output,.effect{font-variant-numeric:tabular-nums;white-space:nowrap}
 .effect{font-size:.88em}
-`;
+` + TOKEN_STYLE;
 
-// `act.changed(stages, done)` hears of numbers and switches, where `done` is false while a slider moves; `act.moved(stages, name)` of moves.
+// `act.changed(stages, done)` hears of numbers and switches, where `done` is false while a slider moves; `act.moved(stages, name)` of moves;
+// `act.find(text)` and `act.pick(name)` serve the filters of single tokens.
 export function stageList(stages, act) {
   const list = element("ol", { class: "stages", "aria-label": "Filters, from first to last" });
   let shown = stages;
   const parts = Object.fromEntries(stages.map(([name]) => [name, stageRow(name)]));
 
   function stageRow(name) {
-    const [min, max, step] = KNOBS[name];
+    const tokens = name in TOKEN_FILTERS;
+    const [min, max, step] = KNOBS[name] ?? [0, 1, 1];
     const handle = element("button", { type: "button", title: "Drag, or press an arrow key, to move this filter" }, "⠿");
     const check = element("input", { type: "checkbox" });
     const slider = element("input", { type: "range", min, max, step, "aria-label": name });
     const [value, effect] = [element("output"), element("span", { class: "effect" })];
-    const row = element("li", {}, handle, element("label", {}, check, name), slider, value, effect);
+    const picks = tokens ? tokenStage(name, { set: (list, done) => set(list, true, done), find: act.find, pick: act.pick }) : null;
+    const row = element("li", {}, handle, element("label", {}, check, name), ...(tokens ? [picks.node] : [slider, value]), effect);
     const set = (number, on, done) => act.changed(shown.map((stage) => (stage[0] === name ? [name, number ?? stage[1], on] : stage)), done);
     check.onchange = () => set(null, check.checked, true);
     slider.oninput = () => set(Number(slider.value), true, false);
     slider.onchange = () => set(Number(slider.value), true, true);
     drag(handle, name);
-    return { row, handle, check, slider, value, effect };
+    return { row, handle, check, slider, value, effect, picks };
   }
 
   const place = (name) => shown.findIndex(([other]) => other === name);
@@ -82,19 +86,22 @@ export function stageList(stages, act) {
     };
   }
 
-  // `effects` says for each filter that is on what it did.
-  function draw(given, effects) {
+  // `effects` says for each filter that is on what it did; `picking` is the filter that waits for a bar.
+  function draw(given, effects, nameOf, picking) {
     if (given.some(([name], i) => list.children[i] !== parts[name].row)) list.replaceChildren(...given.map(([name]) => parts[name].row));
     shown = given;
     given.forEach(([name, number, on], i) => {
-      const { row, handle, check, slider, value, effect } = parts[name];
+      const { row, handle, check, slider, value, effect, picks } = parts[name];
       row.classList.toggle("on", on);
       check.checked = on;
-      slider.value = number;
-      value.textContent = String(number).replace("-", "−");
+      if (picks) picks.draw(number, nameOf, picking);
+      else {
+        slider.value = number;
+        value.textContent = String(number).replace("-", "−");
+      }
       effect.textContent = on ? effects[name] : "off";
       handle.setAttribute("aria-label", `${name}, ${i + 1} of ${given.length}. Arrow keys move it.`);
     });
   }
-  return { node: list, draw };
+  return { node: list, draw, add: (name, id) => parts[name].picks.add(id) };
 }
