@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from tinygpt.grading.checks.accepting import accept
 from tinygpt.grading.checks.adam import adamw_steps
 from tinygpt.grading.checks.adapting import lora
 from tinygpt.grading.checks.advantages import group_advantages
@@ -15,6 +16,7 @@ from tinygpt.grading.checks.blaming import blamed, credit, mended_loss
 from tinygpt.grading.checks.blending import blend
 from tinygpt.grading.checks.branching import beam_step
 from tinygpt.grading.checks.budgeting import trained_weights
+from tinygpt.grading.checks.caching import cached_attention
 from tinygpt.grading.checks.choosing import best_of_n_kl
 from tinygpt.grading.checks.claiming import study_faults
 from tinygpt.grading.checks.clipping import clipped
@@ -30,6 +32,7 @@ from tinygpt.grading.checks.filling import chat_targets
 from tinygpt.grading.checks.fitting import power_law
 from tinygpt.grading.checks.flooring import min_p
 from tinygpt.grading.checks.gating import gated_mlp
+from tinygpt.grading.checks.grouping import quantise_groups
 from tinygpt.grading.checks.heads import multi_head_attention
 from tinygpt.grading.checks.honesty import guilty, total_probability
 from tinygpt.grading.checks.induction import induction_score
@@ -51,6 +54,7 @@ from tinygpt.grading.checks.ranking import encode_with_ranks
 from tinygpt.grading.checks.rates import rate_at
 from tinygpt.grading.checks.redrawing import group_interval
 from tinygpt.grading.checks.repeating import epochs_needed
+from tinygpt.grading.checks.rereading import cache_faults
 from tinygpt.grading.checks.residual import pre_norm_block
 from tinygpt.grading.checks.round_trip import decode_ids, lost_coming_out, lost_going_in
 from tinygpt.grading.checks.shaping import token_rewards
@@ -128,6 +132,7 @@ _SCALING = (
 )
 _SCALE = (answer_scores, epochs_needed, rates_by_width, critical_batch, study_faults)
 _SAMPLING = (softmax_with_temperature, top_p, min_p, beam_step, sampler_faults)
+_INFERENCE = (cached_attention, accept, quantise_groups, cache_faults)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
@@ -142,6 +147,7 @@ EXERCISES: dict[str, Exercise] = {
         *_SCALING,
         *_SCALE,
         *_SAMPLING,
+        *_INFERENCE,
     )
 }
 
