@@ -10,10 +10,25 @@ of TOGETHER inputs × LANES outputs. A row of a tile lies side by side in memory
 that are SPAN wide, and attention two more products. Several tokens are read as a panel of vectors.
 """
 
-from tinygpt.sampling.loops.arrays import COLUMNS, LANES, PANEL, SPAN, TOGETHER, Matrix, Shape, State, Weights
+from __future__ import annotations
+
+from typing import Any
+
+from tinygpt.sampling.loops import rounds, steps
+from tinygpt.sampling.loops.arrays import (
+    COLUMNS,
+    LANES,
+    PANEL,
+    SPAN,
+    TOGETHER,
+    Matrix,
+    Shape,
+    State,
+    Weights,
+    stamp,
+)
 from tinygpt.sampling.loops.products import product
-from tinygpt.sampling.loops.rounds import Reader, Room, Way, speculated
-from tinygpt.sampling.loops.steps import continued, read
+from tinygpt.sampling.loops.rounds import Reader, Room, Way
 
 __all__ = [
     "COLUMNS",
@@ -28,8 +43,14 @@ __all__ = [
     "State",
     "Way",
     "Weights",
-    "continued",
     "product",
-    "read",
-    "speculated",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`read`, `continued` and `speculated` are made when first wanted: their stamp is of the files."""
+    if name not in ("read", "continued", "speculated"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    together = stamp()
+    globals().update({**steps.entries(together), **rounds.entries(together)})
+    return globals()[name]

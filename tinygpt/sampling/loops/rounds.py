@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygpt.sampling.loops.arrays import Shape, State, Weights, compiled, entry, stamp
+from tinygpt.sampling.loops.arrays import Shape, State, Weights, compiled, entry
 from tinygpt.sampling.loops.draws import landed, leave, likeliest, soften
 from tinygpt.sampling.loops.steps import read_all
 
@@ -102,7 +102,9 @@ def _ended(ids, first, n, stops):
     return 0
 
 
-def _entry(together: str):
+def entries(together: str) -> dict[str, Any]:
+    """The function that Python calls; see `stamp`."""
+
     @entry
     def speculated(model, draft, way, room, ids, n, end, counts):
         """Continues the n first tokens up to `end`, a stop, or where a reader must forget; returns how many.
@@ -133,7 +135,4 @@ def _entry(together: str):
                 break
         return n
 
-    return speculated
-
-
-speculated = _entry(stamp())
+    return {"speculated": speculated}

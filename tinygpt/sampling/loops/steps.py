@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from tinygpt.sampling.loops.arrays import PANEL, compiled, entry, stamp
+from tinygpt.sampling.loops.arrays import PANEL, compiled, entry
 from tinygpt.sampling.loops.layers import activate, attend, keep, normalise
 from tinygpt.sampling.loops.numbers import largest, where
 from tinygpt.sampling.loops.products import add, affine
@@ -60,7 +62,7 @@ def unembed(w, shape, s, first, end, out):
     affine(w.head, 0, s.normed, out, end - first)
 
 
-def _entries(together: str) -> tuple:
+def entries(together: str) -> dict[str, Any]:
     """The functions that Python calls; see `stamp`."""
 
     @entry
@@ -84,7 +86,4 @@ def _entries(together: str) -> tuple:
                 through(w, shape, s, new[i : i + 1], start + i)
                 unembed(w, shape, s, 0, 1, s.logits)
 
-    return read, continued
-
-
-read, continued = _entries(stamp())
+    return {"read": read, "continued": continued}
