@@ -24,7 +24,7 @@ from tinygpt.models import (
     step_cost,
     taps,
 )
-from tinygpt.sampling.reading import last_logits
+from tinygpt.sampling.passes import last_logits
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "gelu"])

@@ -9,7 +9,7 @@ from constraints import BPE, end_of
 from tiny_models import SHAPE, VARIANTS, scrambled, tokens
 
 from tinygpt.alignment import roll_out
-from tinygpt.models import GPT, GPTConfig
+from tinygpt.models import GPT, GPTConfig, taps
 from tinygpt.sampling import (
     Filter,
     frequency_penalty,
@@ -167,6 +167,26 @@ def test_after_the_end_of_a_row_there_is_nothing_to_be_likely() -> None:
         assert (each[:n] < 0).all() and (each[n:] == 0).all()
     assert len({(each != 0).sum().item() for each in log_probs}) > 1
     assert generate(model, [1], max_new_tokens=0, log_probs=True)[1].shape == (0,)
+
+
+@pytest.mark.parametrize("stop", [[4, 9, 11], ["e", "k"]])
+def test_rows_that_have_ended_are_no_longer_read(stop: list) -> None:
+    model, seeds = scrambled(GPTConfig(**SHAPE)), row_seeds(3, 8)
+    prompts = [*RAGGED, *RAGGED]
+    options = {"max_new_tokens": 60, "filters": [no_repeat_ngram(3), temperature(9.0)], "stop": stop}
+    options |= {"tok": LETTERS, "log_probs": True}
+    alone = [generate(model, [row], seed=[seed], **options) for row, seed in zip(prompts, seeds, strict=True)]
+    sizes, watchers = [], taps(model)["embedded"].watchers
+    watchers.append(lambda x: sizes.append(len(x)))  # and so there is no snapshot
+    ids, log_probs = generate(model, prompts, seed=3, **options)
+    watchers.clear()
+    assert sizes[0] == 8 and sizes == sorted(sizes, reverse=True) and sizes[-1] == 1
+    lengths = [int((one[1][0] != 0).sum()) for one in alone]
+    for row, each, (want, theirs), n, prompt in zip(ids, log_probs, alone, lengths, prompts, strict=True):
+        assert row.tolist()[: len(prompt) + n] == want[0].tolist()
+        torch.testing.assert_close(each[:n], theirs[0], atol=2e-5, rtol=1e-4)
+    plain = generate(model, prompts, seed=3, **options)
+    assert lists(plain[0]) == lists(ids), "the snapshot draws as the model"
 
 
 def test_rows_may_be_arrays_or_tensors() -> None:

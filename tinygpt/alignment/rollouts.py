@@ -11,7 +11,7 @@ from torch import Tensor
 from tinygpt.models import GPT, KVCache, uncompiled
 from tinygpt.sampling import apply
 from tinygpt.sampling.draws import pick_at
-from tinygpt.sampling.reading import last_logits, plain
+from tinygpt.sampling.passes import last_logits, plain
 from tinygpt.sampling.stepper import Stepper
 from tinygpt.training.losses import IGNORE
 

@@ -2,6 +2,7 @@
 
 from tinygpt.sampling.beam import BeamNode, Beams, beam_search
 from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
+from tinygpt.sampling.compiled import Compiled, compiled
 from tinygpt.sampling.compress import Predictor, compress, decompress
 from tinygpt.sampling.constrain import TokenAutomaton, matching, token_automaton
 from tinygpt.sampling.contrastive import contrastive_search
@@ -30,7 +31,9 @@ from tinygpt.sampling.history import (
 )
 from tinygpt.sampling.json_pattern import json_pattern
 from tinygpt.sampling.pipeline import Filter, Stage, apply, trace
+from tinygpt.sampling.prefixes import PromptCache
 from tinygpt.sampling.rounding import Quantised, bits_per_weight, narrowest, nearest, quantise, rounded
+from tinygpt.sampling.serving import Request, Served, serve
 from tinygpt.sampling.speculative import Speculation, leftover, prompt_lookup, speculative
 
 __all__ = [
@@ -38,12 +41,16 @@ __all__ = [
     "ArithmeticEncoder",
     "BeamNode",
     "Beams",
+    "Compiled",
     "Decoder",
     "FastModel",
     "Filter",
     "HistoryFilter",
     "Predictor",
+    "PromptCache",
     "Quantised",
+    "Request",
+    "Served",
     "Speculation",
     "Stage",
     "TokenAutomaton",
@@ -51,6 +58,7 @@ __all__ = [
     "banned",
     "beam_search",
     "bits_per_weight",
+    "compiled",
     "compress",
     "contrastive_search",
     "decompress",
@@ -75,6 +83,7 @@ __all__ = [
     "repetition_penalty",
     "rounded",
     "row_seeds",
+    "serve",
     "speculative",
     "stream",
     "temperature",

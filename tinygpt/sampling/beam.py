@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from tinygpt.models import GPT, KVCache, uncompiled
+from tinygpt.sampling.passes import last_logits, plain
 from tinygpt.sampling.pipeline import Filter, apply
 from tinygpt.sampling.prompts import read_prompts
-from tinygpt.sampling.reading import last_logits, plain
 from tinygpt.sampling.stepper import Stepper
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tinygpt.models import GPT
 from tinygpt.sampling.coding import ArithmeticDecoder, ArithmeticEncoder
-from tinygpt.sampling.reading import reader
+from tinygpt.sampling.reading import Reader
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -125,7 +125,7 @@ def _predictions(
 def _read(model: GPT | Predictor, B: int, T: int) -> Predictor:
     if not isinstance(model, GPT):
         return model
-    read = reader(model, B, max(1, min(model.config.context, T - 1)))
+    read = Reader(model, B, max(1, min(model.config.context, T - 1)))
     unknown = torch.zeros(B, model.config.vocab_size)  # nothing was read yet: all tokens alike
     return lambda rows: read(rows.to(model.device)) if rows.shape[1] else unknown
 

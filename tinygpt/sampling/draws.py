@@ -44,6 +44,14 @@ class Draws:
             raise ValueError(f"there must be one seed, or one for each of {n_rows} rows; got {len(seeds)}.")
         self.generators = seeds and [torch.Generator().manual_seed(int(one)) for one in seeds]
 
+    def select(self, rows: Int[Tensor, " B"]) -> None:
+        """Goes on for these rows only."""
+        self.n_rows = len(rows)
+        if self.generators:
+            self.generators = [self.generators[row] for row in rows.tolist()]
+            if self.used < AHEAD:
+                self.points = self.points[rows]
+
     def next(self) -> Float[Tensor, "B 1"]:
         if not self.generators:
             return torch.rand(self.n_rows, 1, device=self.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,21 +198,6 @@ def _widths(c: GPTConfig, span: int) -> dict[str, int]:
         "added": c.d_model,
         "logits": c.vocab_size,
     }
-
-
-def reader_of(model: FastModel, length: int, first: list[int]) -> Callable[[Tensor], Tensor]:
-    """Returns a function that reads new tokens of every row, B × T, and gives the next logits, B × V.
-
-    `first` says where in the tokens that are read first each row begins.
-    """
-    rows, skipped = [Sequence(model, length) for _ in first], list(first)
-
-    def read(tokens: Tensor) -> Tensor:
-        parts = [own.read(row[n:]) for own, row, n in zip(rows, tokens, skipped, strict=True)]
-        skipped[:] = [0] * len(rows)
-        return torch.cat(parts)
-
-    return read
 
 
 def likeliest(model: FastModel, prompt: Int[Tensor, " T"], n: int) -> Iterator[Int[Tensor, " chunk"]]:

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from tinygpt.models import GPT
+from tinygpt.sampling.compiled import Compiled
 from tinygpt.sampling.draws import Draws, pick_at
 from tinygpt.sampling.fast import FastModel
 from tinygpt.sampling.filters import keep_best
 from tinygpt.sampling.pipeline import Filter, apply
+from tinygpt.sampling.prefixes import PromptCache
 from tinygpt.sampling.prompts import Prompts, read_prompts
-from tinygpt.sampling.reading import reader
+from tinygpt.sampling.reading import Reader
 from tinygpt.sampling.stopping import Stop
 
 if TYPE_CHECKING:
@@ -23,14 +25,26 @@ if TYPE_CHECKING:
     from tinygpt.tokenizers import Tokenizer
 
 
+CROWD = 0.75
+"""Ended rows are dropped when no more than this share is still going: dropping copies the cache."""
+
+
 class _Step(NamedTuple):
     token: Int[Tensor, " B"]
     log_prob: Float[Tensor, " B"] | None
     going: Bool[Tensor, " B"]
 
+    def among(self, n: int, rows: Int[Tensor, " B"], fill: int) -> _Step:
+        """The step of all n rows, of which these are the ones that were not dropped."""
+        token = self.token.new_full((n,), fill).index_copy(0, rows, self.token)
+        going = self.going.new_zeros(n).index_copy(0, rows, self.going)
+        if self.log_prob is None:
+            return _Step(token, None, going)
+        return _Step(token, self.log_prob.new_zeros(n).index_copy(0, rows, self.log_prob), going)
+
 
 def stream(
-    model: GPT | FastModel,
+    model: GPT | FastModel | Compiled,
     prompt: Sequence[int] | Sequence[Sequence[int]] | Tensor,
     *,
     max_new_tokens: int = 100,
@@ -38,6 +52,7 @@ def stream(
     seed: int | Sequence[int] | None = None,
     stop: Iterable[int | str] = (),
     tok: Tokenizer | None = None,
+    prefixes: PromptCache | None = None,
 ) -> Iterator[Int[Tensor, " B"]]:
     """Yields the next token of every row, step by step; the arguments are those of `generate`.
 
@@ -50,12 +65,13 @@ def stream(
         3
     """
     prompts = read_prompts(prompt, model)
-    steps = _steps(model, prompts, max_new_tokens, filters, seed, Stop.of(stop, tok, len(prompts.rows)))
+    ends = Stop.of(stop, tok, len(prompts.rows))
+    steps = _steps(model, prompts, max_new_tokens, filters, seed, ends, prefixes=prefixes)
     return (step.token for step in steps)
 
 
 def generate(
-    model: GPT | FastModel,
+    model: GPT | FastModel | Compiled,
     prompt: Sequence[int] | Sequence[Sequence[int]] | Tensor,
     *,
     max_new_tokens: int = 100,
@@ -65,11 +81,12 @@ def generate(
     tok: Tokenizer | None = None,
     log_probs: bool = False,
     progress: bool = False,
+    prefixes: PromptCache | None = None,
 ) -> Tensor | list[Tensor] | tuple[Tensor, Tensor] | tuple[list[Tensor], list[Tensor]]:
     """Returns the prompt with the tokens that the model put after it.
 
     Args:
-        model: in whatever mode, evaluated without gradients; or what `fast` made of one.
+        model: in whatever mode, evaluated without gradients; or what `fast` or `compiled` made of one.
         prompt: ids of one sequence, or of B sequences: B × T, or a list of rows of any lengths.
         max_new_tokens: how many to add at most. A sequence longer than the model's context goes on
             with its older half forgotten.
@@ -80,10 +97,12 @@ def generate(
             theirs. In another batch its logits may be rounded otherwise, so now and then a draw that falls
             within a rounding error of two tokens' border comes out differently.
         stop: ids, or texts that are looked for in the new tokens of a row; what it ends with is kept. A batch
-            runs until all rows have ended; ended rows repeat the first of these ids.
+            runs until all rows have ended, and less and less of it: ended rows are dropped from it, and
+            repeat the first of these ids in what is returned.
         tok: whose tokens they are; only needed when `stop` has texts.
         log_probs: whether to return how likely each new token was too.
         progress: whether to show a bar.
+        prefixes: of a GPT, keys and values of earlier prompts; what this one begins with is not read again.
 
     Returns:
         ids, (T + new) for one sequence, B × (T + new) for a batch. For rows of different lengths, or when
@@ -103,7 +122,7 @@ def generate(
     """
     prompts = read_prompts(prompt, model)
     ends = Stop.of(stop, tok, len(prompts.rows))
-    steps: Iterable[_Step] = _steps(model, prompts, max_new_tokens, filters, seed, ends, log_probs)
+    steps: Iterable[_Step] = _steps(model, prompts, max_new_tokens, filters, seed, ends, log_probs, prefixes)
     if progress:
         from tqdm import tqdm
 
@@ -124,33 +143,35 @@ def generate(
 
 
 def _steps(
-    model: GPT | FastModel,
+    model: GPT | FastModel | Compiled,
     prompts: Prompts,
     n: int,
     filters: Iterable[Filter],
     seed: int | Sequence[int] | None,
     stop: Stop,
     log_probs: bool = False,
+    prefixes: PromptCache | None = None,
 ) -> Iterator[_Step]:
     if n < 0:
         raise ValueError(f"max_new_tokens must be 0 or more; got {n}.")
     draws = Draws(seed, len(prompts.rows), model.device)
-    return _draw(model, prompts, n, tuple(filters), draws, stop, log_probs)
+    return _draw(model, prompts, n, tuple(filters), draws, stop, log_probs, prefixes)
 
 
 def _draw(
-    model: GPT | FastModel,
+    model: GPT | FastModel | Compiled,
     prompts: Prompts,
     n: int,
     filters: tuple[Filter, ...],
     draws: Draws,
     stop: Stop,
     log_probs: bool,
+    prefixes: PromptCache | None,
 ) -> Iterator[_Step]:
-    rows = prompts.rows
-    going = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
+    rows, B = prompts.rows, len(prompts.rows)
+    going, alive = torch.ones_like(rows[:, 0], dtype=torch.bool), torch.arange(B, device=rows.device)
     length = min(model.config.context, rows.shape[1] + n)
-    read = reader(model, len(rows), length, prompts.first.tolist())
+    read = Reader(model, B, length, prompts.first.tolist(), prefixes)
     logits = read(rows)
     for i in range(n):
         # Taken now: a filter may write into the logits.
@@ -158,12 +179,19 @@ def _draw(
         token = _choose(logits, filters, draws, rows, i)
         if stop:
             token = torch.where(going, token, stop.fill)
-        yield _Step(token, _at(model_says, token, going), going)
+        step = _Step(token, _at(model_says, token, going), going)
+        yield step if len(alive) == B else step.among(B, alive, stop.fill)
         rows = torch.cat([rows, token[:, None]], dim=1)
         if stop:
             going = going & ~stop.heard(token)
-        if i + 1 == n or (stop and not going.any()):
+        left = int(going.sum()) if stop else B
+        if i + 1 == n or not left:
             return
+        if left <= CROWD * len(alive) and read.shrinks:
+            keep = going.nonzero()[:, 0]
+            alive, rows, going = alive[keep], rows[keep], going[keep]
+            for part in (read, draws, stop):
+                part.select(keep)
         logits = read(rows)
 
 

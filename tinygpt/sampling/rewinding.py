@@ -10,7 +10,7 @@ from torch import Tensor
 from tinygpt.models import GPT, KVCache, head_is_plain, uncompiled
 from tinygpt.sampling.decoder import Decoder
 from tinygpt.sampling.fast import FastModel, Sequence
-from tinygpt.sampling.reading import plain
+from tinygpt.sampling.passes import plain
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

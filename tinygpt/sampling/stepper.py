@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from tinygpt.models import GPT, Block, KVCache, alibi_slopes, rope_angles
+from tinygpt.models import GPT, Block, KVCache, StaticCache, alibi_slopes, rope_angles
 from tinygpt.sampling.decoder import Affine, activation, folded, normaliser, side_by_side, widening
 
 if TYPE_CHECKING:
@@ -57,45 +57,60 @@ class Stepper:
         """Appends a token to each row and returns the logits of what follows it."""
         x = self.embedding[tokens]
         if self.position is not None:
-            x = x + self.position[cache.used if cache.first is None else cache.used - cache.first]
-        bias = self._bias(cache, len(x))
+            x = x + self.position[cache.places(1)].view(-1, x.shape[1])
+        where = self._where(cache, len(x))
         for i, layer in enumerate(self.layers):
-            mixed = self._attend(layer.qkv(self.normalise(x)), i, cache, bias)
+            mixed = self._attend(layer.qkv(self.normalise(x)), i, cache, *where)
             x = layer.out.add_to(x, mixed)
             if layer.up is not None:
                 x = layer.down.add_to(x, layer.activation(layer.up(self.normalise(x))))
         cache.used += 1
         return self.head(self.normalise(x))
 
-    def _attend(self, qkv: Tensor, layer: int, cache: KVCache, bias: Tensor) -> Tensor:
+    def _attend(
+        self, qkv: Tensor, layer: int, cache: KVCache, bias: Tensor, cos: Tensor, sin: Tensor
+    ) -> Tensor:
         c, B = self.config, len(qkv)
         heads = qkv.view(B, -1, c.d_head)
         q, k, v = heads.split([c.n_heads, c.kv_heads, c.kv_heads], dim=1)
         if c.position == "rope":
-            q, k = self._turned(heads[:, : c.n_heads + c.kv_heads], cache.used).split(
-                [c.n_heads, c.kv_heads], dim=1
-            )
+            q, k = _turned(heads[:, : c.n_heads + c.kv_heads], cos, sin).split([c.n_heads, c.kv_heads], dim=1)
         keys, values = cache.append(layer, k[:, :, None], v[:, :, None])
         # The queries that share a key head stand in a row, as if they were positions.
         q = q.reshape(B * c.kv_heads, -1, c.d_head)
         pattern = torch.baddbmm(bias, q, keys.flatten(0, 1).mT, alpha=c.d_head**-0.5).softmax(dim=-1)
         return torch.bmm(pattern, values.flatten(0, 1)).view(B, -1)
 
-    def _turned(self, x: Float[Tensor, "B heads K"], used: int) -> Float[Tensor, "B heads K"]:
-        cos, sin = (part[used] for part in self.turns)
-        a, b = x.chunk(2, dim=-1)
-        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    def _where(self, cache: KVCache, B: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What is added to the scores (B·G × queries × keys, or 1 × 1 × 1), and RoPE's cos and sin."""
+        c = self.config
+        if isinstance(cache, StaticCache):  # each row has its own place
+            where = cache.geometry(c, self.embedding.new_empty(B, 1, 0))
+            cos, sin = where.rotation or (self.turns[0][None, None], self.turns[1][None, None])
+            return self._grouped(where.bias, B), cos[:, 0], sin[:, 0]
+        cos, sin = (part[cache.used] for part in self.turns)
+        return self._bias(cache, B), cos, sin
 
     def _bias(self, cache: KVCache, B: int) -> Float[Tensor, "rows queries keys"]:
-        """What is added to the scores: −inf where a row has no token yet, and ALiBi's penalty."""
-        c, padding = self.config, cache.padding(1)
-        bias = torch.zeros(1, 1, 1, 1)
+        """−inf where a row has no token yet, and ALiBi's penalty."""
+        padding, bias = cache.padding(1), torch.zeros(1, 1, 1, 1)
         if self.slopes is not None:
             away = torch.arange(cache.seen, -1, -1)
-            bias = -(self.slopes[:, None] * away).view(1, c.kv_heads, -1, cache.seen + 1)
+            bias = -(self.slopes[:, None] * away)[None, :, None]
         if padding is not None:
             bias = torch.where(padding[:, None, None], -math.inf, bias)
-        return bias.expand(B, c.kv_heads, -1, -1).flatten(0, 1) if bias.numel() > 1 else bias[0]
+        return self._grouped(bias, B) if bias.numel() > 1 else bias[0]
+
+    def _grouped(self, bias: Float[Tensor, "b h 1 S"], B: int) -> Float[Tensor, "rows queries keys"]:
+        """For the queries that share a key head, one beneath the other."""
+        c = self.config
+        bias = bias.expand(B, c.n_heads, 1, -1) if bias.shape[1] > 1 else bias.expand(B, c.kv_heads, 1, -1)
+        return bias.reshape(B * c.kv_heads, -1, bias.shape[3])
+
+
+def _turned(x: Float[Tensor, "B heads K"], cos: Tensor, sin: Tensor) -> Float[Tensor, "B heads K"]:
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
 class _Layer:

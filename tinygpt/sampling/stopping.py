@@ -25,7 +25,7 @@ class Stop:
 
     def __init__(self, ids: list[int], texts: list[bytes], tok: Tokenizer | None, n_rows: int) -> None:
         self.ids, self.texts, self.tok = torch.tensor(ids, dtype=torch.long), texts, tok
-        self.fill = ids[0] if ids else -1
+        self.fill, self.known = ids[0] if ids else -1, frozenset(ids)
         self.tails = [b""] * n_rows
         self.longest = max(map(len, texts), default=0)
 
@@ -48,6 +48,10 @@ class Stop:
     def __bool__(self) -> bool:
         return bool(len(self.ids) or self.texts)
 
+    def select(self, rows: Int[Tensor, " B"]) -> None:
+        """Goes on for these rows only."""
+        self.tails = [self.tails[row] for row in rows.tolist()]
+
     def heard(self, tokens: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
         """Whether each row ends with its new token."""
         self.ids = self.ids.to(tokens.device)
@@ -56,6 +60,10 @@ class Stop:
             return ended
         came = [self._came(row, token) for row, token in enumerate(tokens.tolist())]
         return ended | torch.tensor(came, device=tokens.device)
+
+    def ends(self, token: int) -> bool:
+        """Whether the first row ends with its new token."""
+        return token in self.known or bool(self.texts and self._came(0, token))
 
     def _came(self, row: int, token: int) -> bool:
         """Whether a text has come in the row; the end of what came is kept, where a text may have begun."""
