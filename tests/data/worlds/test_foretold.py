@@ -29,8 +29,9 @@ ONE_OF_EACH = list({document.kind: document for document in TEXTS}.values())
 @pytest.mark.parametrize("document", ONE_OF_EACH, ids=lambda document: document.kind)
 def test_what_it_foretells_is_what_the_grammar_allows(document):
     words = document.text.split()
-    everything = {word for shares in foretold(document.text)[:-1:3] for word in shares} | {"the", "zed", "9"}
-    for n in (len(words) // 2, len(words) - 1, len(words)):
+    said = {word for shares in foretold(document.text)[1:-1:3] for word in shares}
+    everything = {*sorted(said)[::4], *words, "zed", "9"}
+    for n in (len(words) // 2, len(words)):
         before = " ".join(words[:n])
         allowed = {word for word in everything - {""} if first_mistake(f"{before} {word}") is None}
         allowed |= {""} if first_mistake(before, ended=True) is None else set()
