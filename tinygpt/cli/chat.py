@@ -35,7 +35,7 @@ class ChatOptions:
 
 def run(argv: list[str]) -> int:
     """Runs the command: reads questions until the input ends or a line is empty. Returns 0."""
-    stages = ", ".join(name for name in STAGES if name not in ("pretrain", "english"))
+    stages = ", ".join(name for name in STAGES if name not in ("pretrain", "english", "draft"))
     parser = argparse.ArgumentParser(prog="tinygpt chat", description=__doc__)
     parser.add_argument("model", nargs="?", default="reason", help=f"a shipped stage ({stages}) or a file")
     add_flags(parser, ChatOptions)

@@ -64,6 +64,7 @@ def train_stage(
         return kept
     model, tok = _start(stage, start, size_, seed)
     recipe = stage.recipe(model, tok, size_, seed)
+    model = model if recipe.model is None else recipe.model.to(model.device)
     run = fit(
         model,
         recipe.batches,
@@ -81,7 +82,7 @@ def train_stage(
     if run.interrupted:
         return load(out)
     model.bfloat16().float()  # so that what is measured is what is written
-    scores = evaluate(model, stage.exam(tok))
+    scores = evaluate(model, {**stage.exam(tok), **recipe.exam})
     info = {"card": {**_made(stage, size_, seed), **_trained(recipe, run, model), "scores": scores}}
     save(out, copy.deepcopy(model).bfloat16(), tokenizer=tok, info=info)
     return Checkpoint(model, tok, info)

@@ -16,7 +16,7 @@ def shipped(stage: str) -> Checkpoint:
     """Returns the model of a stage of the laptop lineage, in float32, with its tokenizer and its card.
 
     Args:
-        stage: "pretrain", "instruct", "prefer", "think", "reason", or "english".
+        stage: "pretrain", "instruct", "prefer", "think", "reason", "english", or "draft".
 
     Returns:
         The checkpoint; `info["card"]` says what it was trained on, how, and what it scores.

@@ -35,7 +35,7 @@ class Size:
         return GPTConfig(vocab_size=vocab_size, context=context, **shape)
 
 
-_STAGES = ("pretrain", "instruct", "prefer", "think", "reason", "english")
+_STAGES = ("pretrain", "instruct", "prefer", "think", "reason", "english", "draft")
 
 
 def _steps(*steps: int) -> dict[str, int]:
@@ -45,8 +45,8 @@ def _steps(*steps: int) -> dict[str, int]:
 SIZES = {
     size.name: size
     for size in (
-        Size("ci", 4, 4, 128, 4e-3, 20_000, 32, _steps(150, 200, 20, 200, 12, 20)),
-        Size("laptop", 4, 4, 128, 4e-3, 200_000, 32, _steps(3000, 1500, 60, 1000, 200, 1500)),
-        Size("gpu", 8, 8, 384, 1.5e-3, 1_000_000, 128, _steps(4000, 3000, 100, 2000, 300, 1500)),
+        Size("ci", 4, 4, 128, 4e-3, 20_000, 32, _steps(150, 200, 20, 200, 12, 20, 150)),
+        Size("laptop", 4, 4, 128, 4e-3, 200_000, 32, _steps(3000, 1500, 60, 1000, 200, 1500, 4000)),
+        Size("gpu", 8, 8, 384, 1.5e-3, 1_000_000, 128, _steps(4000, 3000, 100, 2000, 300, 1500, 6000)),
     )
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tinygpt.lineage import english, instructing, preferring, pretraining, reasoning, thinking
+from tinygpt.lineage import drafting, english, instructing, preferring, pretraining, reasoning, thinking
 from tinygpt.lineage.suite import suite
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Stage:
 
     Attributes:
         name: as in `STAGES`.
-        after: the stage whose model it trains on; None where it begins from nothing.
+        after: the stage whose model it trains on, or learns from; None where it begins from nothing.
         about: what it does, in a sentence.
         recipe: model, tokenizer, size and seed → what `fit` needs.
         begin: size and seed → an untrained model and a tokenizer, where `after` is None.
@@ -49,5 +49,6 @@ STAGES = {
         Stage(
             "english", None, "continues documentation in English", english.recipe, english.begin, english.exam
         ),
+        Stage("draft", "instruct", "guesses what instruct says", drafting.recipe, exam=drafting.exam),
     )
 }
