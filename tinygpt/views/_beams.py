@@ -67,7 +67,7 @@ class BeamTree(View):
     """The view that `beams` returns."""
 
     _module = "beams"
-    _colours = 64
+    _colours = 32
 
     def __init__(
         self,

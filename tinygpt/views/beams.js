@@ -1,17 +1,13 @@
 // Beam search: the tree of all tokens that it looked at, step by step, and what a length penalty makes of the texts that ended.
+import { drawBox, drawBranch } from "./beam_boxes.js";
 import { asked, byStep, endedBy, lineOf, nodesOf, verdictOn } from "./beam_tree.js";
-import { fitted, shorten } from "./cells.js";
+import { nodeWords, stepWords } from "./beam_words.js";
+import { fitted } from "./cells.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
 import { clamp, element, followTheme, format, inks, lettering, live, onEscape, shell, sized, toggle } from "./host.js";
 import { scrubber } from "./scrubber.js";
-import { inPercent } from "./token_bars.js";
 
 const MANY_ENDED = 10;
-const ENDED_COLOUR = "#009e73";
-const SIGNS = { kept: "→", ended: "■", pruned: "×" };
-const DOES = { kept: "goes on", ended: "ends a text", pruned: "is pruned" };
-
-const brief = (value) => format(value, Math.abs(value) < 9.995 ? 2 : 1);
 
 const BEAMS_STYLE = FRAME_STYLE + `
 .stay input{flex:1 1 10em;width:auto!important;margin:0!important}
@@ -25,6 +21,7 @@ const BEAMS_STYLE = FRAME_STYLE + `
 .texts{list-style:none;margin:.4em 0;padding:0}
 .texts button{display:grid;grid-template-columns:2em 9.5em 15em 1fr;gap:.6em;width:100%;text-align:left;white-space:normal;border-color:transparent;border-radius:4px;font-variant-numeric:tabular-nums;padding:.1em .3em}
 .texts button.best{border-color:var(--key)}
+.texts button[aria-pressed=true] .soft{color:inherit}
 .texts .mono{overflow-wrap:anywhere}
 .slim .texts button{grid-template-columns:2em 1fr}
 .slim .texts .mono{grid-column:2}
@@ -46,6 +43,7 @@ export function mount(host, view, link, kept = {}) {
   const nameOf = (node) => view.names[node.token];
   const textOf = (i) => lineOf(nodes, i).map(nameOf).join("");
   const asking = () => predict && state.step < last;
+  const known = () => ({ nodes, columns, nameOf, textOf, step: state.step, penalty: state.penalty, asking: asking() });
   // Tokens of the step that is asked about, with their rows.
   const askedHere = () => (asking() ? asked(nodes, columns[state.step]).map((node, row) => ({ ...node, row })) : []);
 
@@ -109,10 +107,12 @@ export function mount(host, view, link, kept = {}) {
     const shown = [...nodes.filter(({ step }) => step <= state.step), ...askedHere()].filter(({ step }) => inSight(step));
     const rank = (node) => (held.has(node.i) ? 2 : best.has(node.i) ? 1 : 0);
     const ordered = shown.map((node) => ({ node, at: rank(node) })).sort((a, b) => a.at - b.at);
-    const look = (node) => ({ best: best.has(node.i), held: held.has(node.i), hidden: node.step > state.step });
+    const look = (node) => ({ best: best.has(node.i), held: held.has(node.i), hidden: node.step > state.step, marked: chosen.includes(node.i) });
     for (const { node } of ordered) drawEdge(pen, ink, node, look(node));
     drawRoot(pen, ink);
-    for (const { node } of ordered) drawNode(pen, ink, node, look(node));
+    for (const { node } of ordered) {
+      drawBox(pen, ink, node, nameOf(node), look(node), { x: edgeOf(node.step), y: middle(node.row) - size.down * 0.41, wide: size.wide, tall: size.down * 0.82, text: size.text });
+    }
     lettering(pen, `${size.text}px system-ui,sans-serif`);
     pen.fillStyle = ink.soft;
     pen.textAlign = "center";
@@ -121,25 +121,10 @@ export function mount(host, view, link, kept = {}) {
     Object.assign(stage.dataset, { left: edgeOf(size.first + 1), top: size.top, across: size.across, down: size.down, first: size.first, fits: size.fits });
   }
 
-  const tones = (ink, { fate }, { best, held, hidden }) => {
-    const own = hidden ? ink.soft : { kept: ink.query, ended: ENDED_COLOUR, pruned: ink.soft }[fate];
-    return { line: held ? ink.ink : best ? ink.key : own, wide: held || best ? 3.4 : fate === "pruned" || hidden ? 1 : 1.7, dash: !hidden && fate === "pruned" ? [3, 3] : [] };
-  };
-
   function drawEdge(pen, ink, node, look) {
     const cut = node.parent >= 0 && !inSight(node.step - 1);
     const from = node.parent < 0 ? [size.root - size.text * 0.6, middle(0)] : [cut ? size.root - size.text * 0.6 : edgeOf(node.step - 1) + size.wide, middle(nodes[node.parent].row)];
-    const to = [edgeOf(node.step), middle(node.row)];
-    const { line, wide, dash } = tones(ink, node, look);
-    pen.strokeStyle = line;
-    pen.lineWidth = wide;
-    pen.setLineDash(dash);
-    const bend = (to[0] - from[0]) / 2;
-    pen.beginPath();
-    pen.moveTo(...from);
-    pen.bezierCurveTo(from[0] + bend, from[1], to[0] - bend, to[1], ...to);
-    pen.stroke();
-    pen.setLineDash([]);
+    drawBranch(pen, ink, node, look, from, [edgeOf(node.step), middle(node.row)]);
   }
 
   function drawRoot(pen, ink) {
@@ -151,53 +136,7 @@ export function mount(host, view, link, kept = {}) {
     const characters = Array.from(prompt);
     const end = characters.length > most ? "…" + characters.slice(1 - most).join("") : prompt;
     if (!size.first) pen.fillText(end, size.root - size.text, middle(0) + size.text * 0.35);
-    else pen.fillText(`… ${size.first} step${size.first > 1 ? "s" : ""}`, size.root - size.text, size.text);
-  }
-
-  function drawNode(pen, ink, node, look) {
-    const [x, y, wide, tall] = [edgeOf(node.step), middle(node.row) - size.down * 0.41, size.wide, size.down * 0.82];
-    const { line, wide: thick, dash } = tones(ink, node, look);
-    const fate = look.hidden ? "asked" : node.fate;
-    pen.fillStyle = ink.paper;
-    shape(pen, fate, x, y, wide, tall);
-    pen.fill();
-    if (fate !== "pruned" && fate !== "asked") {
-      pen.globalAlpha = 0.16;
-      pen.fillStyle = fate === "ended" ? ENDED_COLOUR : ink.query;
-      pen.fill();
-      pen.globalAlpha = 1;
-    }
-    pen.strokeStyle = line;
-    pen.lineWidth = thick;
-    pen.setLineDash(dash);
-    pen.stroke();
-    pen.setLineDash([]);
-    if (fate === "ended") {
-      pen.lineWidth = 1;
-      pen.strokeRect(x + 3.5, y + 3.5, wide - 7, tall - 7);
-    }
-    letters(pen, ink, node, fate, x, y, wide, tall);
-  }
-
-  function shape(pen, fate, x, y, wide, tall) {
-    pen.beginPath();
-    if (fate === "kept") pen.roundRect(x, y, wide, tall, size.text * 0.8);
-    else pen.rect(x, y, wide, tall);
-  }
-
-  function letters(pen, ink, node, fate, x, y, wide, tall) {
-    const { text } = size;
-    const marked = fate === "asked" && chosen.includes(node.i);
-    const sign = fate === "asked" ? (marked ? "☑" : "☐") : SIGNS[fate];
-    pen.fillStyle = fate === "pruned" ? ink.soft : ink.ink;
-    pen.textAlign = "left";
-    lettering(pen, `600 ${text}px ui-monospace,Menlo,Consolas,monospace`);
-    pen.fillText(shorten(nameOf(node), Math.floor((wide - text * 2.6) / (text * 0.61))), x + text * 0.6, y + tall * 0.42);
-    pen.textAlign = "right";
-    pen.fillText(sign, x + wide - text * 0.5, y + tall * 0.42);
-    lettering(pen, `${Math.round(text * 0.86)}px ui-monospace,Menlo,Consolas,monospace`);
-    pen.textAlign = "left";
-    pen.fillText(`${brief(node.logProb)} | ${fate === "asked" ? "?" : brief(node.score)}`, x + text * 0.6, y + tall * 0.84);
+    else pen.fillText(`+ ${size.first} before`, size.root - size.text, size.text);
   }
 
   function drawTexts() {
@@ -218,33 +157,9 @@ export function mount(host, view, link, kept = {}) {
   }
 
   // ---- words
-  const ordinal = (n) => n + (["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th");
-  function described(node) {
-    const { rank, of, step, fate, logProb, score, rival } = node;
-    const start = `Step ${step}, “${nameOf(node)}”: log p ${format(logProb)} (${inPercent(Math.exp(logProb))})`;
-    if (step > state.step) return `${start}, after “${node.parent < 0 ? "the prompt" : textOf(node.parent)}”, whose score is ${format(node.parent < 0 ? 0 : nodes[node.parent].score)}. Does it survive?`;
-    const why = {
-      kept: () => (step === last ? "it goes on, but the search stopped here" : nodes.some(({ parent }) => parent === node.i) ? "it goes on" : "it goes on, but nothing after it was among the best of the next step"),
-      ended: () => {
-        const ended = endedBy(nodes, state.penalty, state.step);
-        const at = ended.findIndex((end) => end.node.i === node.i);
-        return `it ends a text, whose score ${format(ended[at].score)} is the ${ordinal(at + 1)} of ${ended.length}`;
-      },
-      pruned: () => `pruned: it needed more than ${format(nodes[rival].score)}, the score of “${nameOf(nodes[rival])}” at rank ${nodes[rival].rank + 1}; it lacks ${format(nodes[rival].score - score)}`,
-    };
-    return `${start}, score ${format(score)}, rank ${rank + 1} of ${of}; ${why[fate]()}. Text: “${textOf(node.i)}”`;
-  }
-  function summary() {
-    if (!state.step) return asking() ? "Nothing is grown yet." : "The prompt. Move the slider, or press →, to grow the tree.";
-    const column = columns[state.step - 1];
-    const counts = Object.entries(DOES).map(([fate, words]) => [column.filter((node) => node.fate === fate).length, words]).filter(([count]) => count);
-    const best = endedBy(nodes, state.penalty, state.step)[0];
-    return `Step ${state.step}: ${column.length} tokens looked at; ${counts.map(([count, words]) => `${count} ${count > 1 ? words.replace("is ", "are ").replace("goes", "go").replace("ends a text", "end a text") : words}`).join(", ")}.`
-      + (best ? ` Best so far: “${textOf(best.node.i)}”, score ${format(best.score)}.` : "");
-  }
   function say() {
     const node = nodes[peek >= 0 ? peek : state.node];
-    const text = node ? described(node) : [told, summary()].filter(Boolean).join(" ");
+    const text = node ? nodeWords(known(), node) : [told, stepWords(known())].filter(Boolean).join(" ");
     if (frame.say.textContent !== text) frame.say.textContent = text;
   }
   function tabulate() {
