@@ -24,6 +24,7 @@ from tinygpt.sampling import (
     temperature,
     token_automaton,
 )
+from tinygpt.sampling.stopping import Stop
 from tinygpt.tokenizers import CharacterTokenizer
 
 RAGGED = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7, 9], [3, 2]]
@@ -129,6 +130,13 @@ def test_a_text_may_be_spread_over_tokens_that_are_no_characters() -> None:
         assert BPE.decode(row[1:].tolist())[1:] == "xé語"
 
 
+def test_what_a_row_has_heard_goes_with_it() -> None:
+    stop = Stop.of(["ab"], LETTERS, 3)
+    assert not stop.heard(torch.tensor(LETTERS.encode("xay"))).any()
+    stop.select(torch.tensor([1, 2]))
+    assert stop.heard(torch.tensor(LETTERS.encode("bb"))).tolist() == [True, False]
+
+
 def test_stream_fills_up_rows_that_have_ended() -> None:
     model = scrambled(GPTConfig(**SHAPE))
     options = {"max_new_tokens": 60, "filters": [temperature(9.0)], "seed": 3, "tok": LETTERS}
@@ -169,7 +177,9 @@ def test_after_the_end_of_a_row_there_is_nothing_to_be_likely() -> None:
     assert generate(model, [1], max_new_tokens=0, log_probs=True)[1].shape == (0,)
 
 
-@pytest.mark.parametrize("stop", [[4, 9, 11], ["e", "k"]])
+@pytest.mark.parametrize(
+    "stop", [[4, 9, 11], [one + "e" for one in "abcdfghijklmnopqrst"]], ids=["ids", "texts"]
+)
 def test_rows_that_have_ended_are_no_longer_read(stop: list) -> None:
     model, seeds = scrambled(GPTConfig(**SHAPE)), row_seeds(3, 8)
     prompts = [*RAGGED, *RAGGED]

@@ -41,7 +41,7 @@ class Slots:
             raise ValueError("prefixes were read by another model. Make a PromptCache of this one.")
         self.model, self.length, self.prefixes = model, length, prefixes
         self.clear(n)
-        self.snapshot = Stepper(model, length) if plain(model) else None
+        self.plain, self.snapshot, self.n_steps = plain(model), None, 0
 
     def clear(self, n: int) -> None:
         """Makes n rows without tokens the batch."""
@@ -59,9 +59,12 @@ class Slots:
     @torch.inference_mode()
     def step(self, tokens: Int[Tensor, " B"]) -> Float[Tensor, "B V"]:
         """Appends a token to each row and returns the logits of what follows it."""
-        if self.snapshot is not None:
-            return self.snapshot.read(tokens, self.cache)
-        return last_logits(self.model, tokens[:, None], self.cache)
+        self.n_steps += 1
+        if not self.plain or self.n_steps == 1:  # no snapshot yet: the first token is what one waits for
+            return last_logits(self.model, tokens[:, None], self.cache)
+        if self.snapshot is None:
+            self.snapshot = Stepper(self.model, self.length)
+        return self.snapshot.read(tokens, self.cache)
 
     def select(self, rows: Int[Tensor, " B"]) -> None:
         """Drops all rows but these."""
