@@ -24,7 +24,7 @@ from tinygpt.sampling import (
     temperature,
     token_automaton,
 )
-from tinygpt.sampling.stopping import Stop
+from tinygpt.sampling.history import HistoryFilter
 from tinygpt.tokenizers import CharacterTokenizer
 
 RAGGED = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7, 9], [3, 2]]
@@ -130,11 +130,20 @@ def test_a_text_may_be_spread_over_tokens_that_are_no_characters() -> None:
         assert BPE.decode(row[1:].tolist())[1:] == "xé語"
 
 
-def test_what_a_row_has_heard_goes_with_it() -> None:
-    stop = Stop.of(["ab"], LETTERS, 3)
-    assert not stop.heard(torch.tensor(LETTERS.encode("xay"))).any()
-    stop.select(torch.tensor([1, 2]))
-    assert stop.heard(torch.tensor(LETTERS.encode("bb"))).tolist() == [True, False]
+def test_what_a_row_has_heard_stays_with_it_when_others_are_dropped() -> None:
+    says = {1: LETTERS.encode("qzqqq"), 2: LETTERS.encode("xabcd")}  # by the prompt
+
+    def follow(logits: torch.Tensor, ids: torch.Tensor, n_new: int) -> torch.Tensor:
+        next_ones = torch.tensor([[says[row[0]][n_new]] for row in ids.tolist()])
+        return torch.full_like(logits, -torch.inf).scatter(1, next_ones, 0.0)
+
+    options = {
+        "filters": [HistoryFilter("follow", follow)],
+        "stop": ["xab", *LETTERS.encode("z")],
+        "tok": LETTERS,
+    }
+    out = generate(scrambled(GPTConfig(**SHAPE)), [[1], [2]], max_new_tokens=5, **options)
+    assert [LETTERS.decode(row[1:].tolist()) for row in out] == ["qz", "xab"]
 
 
 def test_stream_fills_up_rows_that_have_ended() -> None:
