@@ -79,9 +79,11 @@ def test_a_late_end_had_to_be_among_the_first() -> None:
 
 def case(view: BeamTree) -> dict[str, Any]:
     tree = view._tree
+    deep = 1 + max(tree.ranks)
     rows = [
         {"i": i, "parent": node.parent, "token": view._names[node.token], "fate": node.fate}
         | {"group": node.group, "rival": tree.rivals[i], "step": tree.steps[i], "rank": tree.ranks[i]}
+        | {"row": node.group * deep + tree.ranks[i]}
         | {"logProb": node.log_prob, "score": node.score}
         for i, node in enumerate(tree.nodes)
     ]

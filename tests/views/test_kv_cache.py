@@ -70,9 +70,11 @@ def test_javascript_agrees_with_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("heads", [None, 2, 1])
+@pytest.mark.parametrize("window", [None, 16])
 @pytest.mark.parametrize("number", [torch.float32, torch.bfloat16])
-def test_the_formula_is_the_caches_memory(heads: int | None, number: torch.dtype) -> None:
-    config = GPTConfig(vocab_size=9, n_layers=3, n_heads=4, n_kv_heads=heads, d_model=32, context=48)
+def test_the_formula_is_the_caches_memory(heads: int | None, window: int | None, number: torch.dtype) -> None:
+    shape = {"vocab_size": 9, "n_layers": 3, "n_heads": 4, "d_model": 32, "context": 48}
+    config = GPTConfig(**shape, n_kv_heads=heads, window=window)
     view = kv_cache(config, n_prompt=20, n_generated=11, batch_size=5, bytes_per_number=number.itemsize)
     assert view.nbytes == KVCache(config, 5, length=31, dtype=number).nbytes
 

@@ -44,17 +44,22 @@ class CacheShape(NamedTuple):
         return 2 * self.n_layers * batch_size * self.n_kv_heads * kept * self.d_head * bytes_per_number
 
 
-def shape_of(
-    config: GPTConfig, source: str, *, window: int | None = None, weight_bytes: float = 2.0
-) -> CacheShape:
+def shape_of(config: GPTConfig, source: str, *, weight_bytes: float = 2.0) -> CacheShape:
     """Returns the cache's shape, and the size of the weights, of a model of this config."""
     size = cost(config).n_parameters
     shape = (config.n_layers, config.n_heads, config.kv_heads, config.d_head, config.context)
-    return CacheShape(*shape, window, size, weight_bytes, source)
+    return CacheShape(*shape, config.window, size, weight_bytes, source)
 
 
 def _llama(
-    vocab: int, layers: int, heads: int, kv_heads: int, width: int, ff: int, context: int
+    vocab: int,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    width: int,
+    ff: int,
+    context: int,
+    window: int | None = None,
 ) -> GPTConfig:
     return GPTConfig(
         vocab_size=vocab,
@@ -64,6 +69,7 @@ def _llama(
         d_model=width,
         d_ff=ff,
         context=context,
+        window=window,
         activation="swiglu",
         tied=False,
     )
@@ -78,7 +84,7 @@ CACHES = {
     "Llama 2 7B": shape_of(_llama(32_000, 32, 32, 32, 4096, 11_008, 4096), _LLAMA2),
     "Llama 2 70B": shape_of(_llama(32_000, 80, 64, 8, 8192, 28_672, 4096), _LLAMA2),
     "Mistral 7B": shape_of(
-        _llama(32_000, 32, 32, 8, 4096, 14_336, 8192), "Jiang et al. 2023, “Mistral 7B”, table 1", window=4096
+        _llama(32_000, 32, 32, 8, 4096, 14_336, 8192, 4096), "Jiang et al. 2023, “Mistral 7B”, table 1"
     ),
     "Llama 3 8B": shape_of(_llama(128_256, 32, 32, 8, 4096, 14_336, 8192), _LLAMA3),
     "Llama 3 70B": shape_of(_llama(128_256, 80, 64, 8, 8192, 28_672, 8192), _LLAMA3),

@@ -82,9 +82,8 @@ def kv_cache(
         )
     if batch_size < 1 or not number > 0:
         raise ValueError(f"batch_size must be 1 or more, bytes positive; got {batch_size} and {number}.")
-    window = getattr(config, "window", None)
-    shapes = {OWN: shape_of(config, "", window=window, weight_bytes=each), **CACHES}
-    chosen = [OWN, prompt, fresh, batch_size, config.kv_heads, window or 0, number]
+    shapes = {OWN: shape_of(config, "", weight_bytes=each), **CACHES}
+    chosen = [OWN, prompt, fresh, batch_size, config.kv_heads, config.window or 0, number]
     return CacheGrowth(shapes, chosen, _named(vocabulary, ids), _norms(model, ids) if ids else None)
 
 

@@ -136,7 +136,7 @@ export function mount(host, view, link, kept = {}) {
     const characters = Array.from(prompt);
     const end = characters.length > most ? "…" + characters.slice(1 - most).join("") : prompt;
     if (!size.first) pen.fillText(end, size.root - size.text, middle(0) + size.text * 0.35);
-    else pen.fillText(`+ ${size.first} before`, size.root - size.text, size.text);
+    else pen.fillText(`${size.first} before`, size.root - size.text, size.text);
   }
 
   function drawTexts() {
