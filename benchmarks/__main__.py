@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.core import Options
 
-WORKS = ("train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align")
+WORKS = ("train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align", "speculate")
 
 
 def options(arguments: list[str] | None = None) -> tuple[str, Options]:

@@ -24,7 +24,7 @@ def core(monkeypatch: pytest.MonkeyPatch):
     return benchmarks.core
 
 
-WORKS = ["train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align"]
+WORKS = ["train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align", "speculate"]
 
 
 @pytest.mark.parametrize("work", WORKS)

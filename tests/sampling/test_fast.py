@@ -116,6 +116,16 @@ def test_batches_and_draws_are_the_models_own() -> None:
 
 
 @loops
+@pytest.mark.parametrize("stop", [[], [3, 7]])
+@pytest.mark.parametrize("filters", [[], [temperature(0.6), temperature(2.0)]], ids=str)
+def test_what_the_loops_draw_is_the_models_own(filters: list, stop: list) -> None:
+    model = scrambled(GPTConfig(**SHAPE))
+    for seed in range(5):
+        options = dict(max_new_tokens=100, filters=filters, seed=seed, stop=stop)
+        assert torch.equal(generate(fast(model), [1, 2], **options), generate(model, [1, 2], **options))
+
+
+@loops
 def test_the_shipped_model_tells_the_same_story() -> None:
     kept = shipped("pretrain")
     ids, packed = kept.tokenizer.encode("Once"), FastModel(kept.model)

@@ -61,10 +61,11 @@ class Draws:
         self.used += 1
         return self.points[:, self.used - 1 : self.used]
 
-    def take(self, n: int) -> Float[Tensor, " n"]:
-        """The next n points of a single row, at least, if none was drawn before."""
-        generator = self.generators[0] if self.generators else None
-        return torch.rand(-(-n // AHEAD) * AHEAD, generator=generator)
+    def take(self, n: int) -> Float[Tensor, " more"]:
+        """The next n points of a single row, or more; not to be mixed with `next`."""
+        if not self.generators:
+            return torch.rand(n)
+        return torch.rand(-(-n // AHEAD) * AHEAD, generator=self.generators[0])
 
 
 def pick(logits: Float[Tensor, "B V"], generator: torch.Generator | None = None) -> Int[Tensor, " B"]:

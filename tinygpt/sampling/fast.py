@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from tinygpt.models import (
 )
 from tinygpt.models.blocks import ACTIVATIONS
 from tinygpt.models.norms import RMSNorm
+from tinygpt.sampling.draws import NOTHING_LEFT
 from tinygpt.sampling.packing import loops, shape, up, weights
 from tinygpt.sampling.rounding import narrowest
 
@@ -163,17 +164,26 @@ class Sequence:
             raise ValueError(f"{self.used} tokens were read, and going back is to fewer; got {n}.")
         self.used, self.ready = n, self.ready and n == self.used
 
-    def continued(self, n: int) -> Int[Tensor, " n"]:
-        """Returns the n likeliest next tokens, each given those before it; the last one is not read yet.
+    def continued(
+        self, n: int, sharpness: float = 0.0, points: Float[Tensor, " more"] | None = None
+    ) -> Int[Tensor, " n"]:
+        """Returns n next tokens, each given those before it; the last one is not read yet.
+
+        Args:
+            n: number of tokens.
+            sharpness: 1 / temperature; 0 takes the likeliest.
+            points: from 0 to 1, at which the tokens are drawn; n or more.
 
         Raises:
-            ValueError: when the sequence would outgrow `length`, or nothing was read.
+            ValueError: when the sequence would outgrow `length`, nothing was read, or logits are no numbers.
         """
         if not self.ready:
             raise ValueError("there is nothing to continue: read a prompt first.")
         self._grow(n - 1)
         new = np.empty(n, np.int64)
-        loops().continued(*self._parts(), self.used, new)
+        points = torch.zeros(0) if points is None else points
+        if not loops().continued(*self._parts(), self.used, new, np.float32(sharpness), points.numpy()):
+            raise ValueError(NOTHING_LEFT)
         self.used += n - 1
         return torch.from_numpy(new)
 
@@ -208,12 +218,26 @@ def likeliest(model: FastModel, prompt: Int[Tensor, " T"], n: int) -> Iterator[I
         prompt: at least one id.
         n: number of new tokens.
     """
+    return continuation(model, prompt, n)
+
+
+def continuation(
+    model: FastModel,
+    prompt: Int[Tensor, " T"],
+    n: int,
+    sharpness: float = 0.0,
+    take: Callable[[int], Tensor] | None = None,
+) -> Iterator[Int[Tensor, " chunk"]]:
+    """Yields n tokens, up to `CHUNK` at a time; `take` gives so many points to draw them at."""
     length = min(model.config.context, len(prompt) + n)
-    sequence, ids, read = Sequence(model, length), prompt, 0
+    sequence, ids, read, points = Sequence(model, length), prompt, 0, torch.zeros(0)
     while n > 0:
         if len(ids) - read > length - sequence.used:  # full: the older half is forgotten
             sequence, read = Sequence(model, length), len(ids) - (length + 1) // 2
         sequence.read(ids[read:])
-        new = sequence.continued(min(CHUNK, n, length - sequence.used + 1))
+        size = min(CHUNK, n, length - sequence.used + 1)
+        while take is not None and len(points) < size:
+            points = torch.cat([points, take(size - len(points))])
+        new, points = sequence.continued(size, sharpness, points), points[size:]
         yield new
         ids, read, n = torch.cat([ids, new]), len(ids) + len(new) - 1, n - len(new)

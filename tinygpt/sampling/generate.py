@@ -11,12 +11,13 @@ from torch import Tensor
 from tinygpt.models import GPT
 from tinygpt.sampling.compiled import Compiled
 from tinygpt.sampling.draws import Draws, pick_at
-from tinygpt.sampling.fast import FastModel
+from tinygpt.sampling.fast import FastModel, continuation
 from tinygpt.sampling.filters import keep_best
 from tinygpt.sampling.pipeline import Filter, apply
 from tinygpt.sampling.prefixes import PromptCache
 from tinygpt.sampling.prompts import Prompts, read_prompts
 from tinygpt.sampling.reading import Reader
+from tinygpt.sampling.rounds import sharpness
 from tinygpt.sampling.stopping import Stop
 
 if TYPE_CHECKING:
@@ -154,8 +155,12 @@ def _steps(
 ) -> Iterator[_Step]:
     if n < 0:
         raise ValueError(f"max_new_tokens must be 0 or more; got {n}.")
-    draws = Draws(seed, len(prompts.rows), model.device)
-    return _draw(model, prompts, n, tuple(filters), draws, stop, log_probs, prefixes)
+    filters, draws = tuple(filters), Draws(seed, len(prompts.rows), model.device)
+    sharp = sharpness(filters)
+    plain = len(prompts.rows) == 1 and not log_probs and prefixes is None and sharp is not None
+    if isinstance(model, FastModel) and plain:
+        return _in_loops(continuation(model, prompts.rows[0], n, sharp, draws.take), stop)
+    return _draw(model, prompts, n, filters, draws, stop, log_probs, prefixes)
 
 
 def _draw(
@@ -193,6 +198,16 @@ def _draw(
             for part in (read, draws, stop):
                 part.select(keep)
         logits = read(rows)
+
+
+def _in_loops(chunks: Iterator[Tensor], stop: Stop) -> Iterator[_Step]:
+    """The steps of a single row whose tokens come many at a time."""
+    going = torch.ones(1, dtype=torch.bool)
+    for chunk in chunks:
+        for token in chunk.split(1):
+            yield _Step(token, None, going)
+            if stop and stop.heard(token).any():
+                return
 
 
 def _choose(logits: Tensor, filters: tuple[Filter, ...], draws: Draws, rows: Tensor, n_new: int) -> Tensor:

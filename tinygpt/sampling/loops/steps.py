@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygpt.sampling.loops.arrays import PANEL, compiled, entry
+from tinygpt.sampling.loops.draws import landed, likeliest, soften
 from tinygpt.sampling.loops.layers import activate, attend, keep, normalise
-from tinygpt.sampling.loops.numbers import largest, where
 from tinygpt.sampling.loops.products import add, affine
 
 
@@ -72,18 +72,25 @@ def entries(together: str) -> dict[str, Any]:
         read_all(w, shape, s, tokens, start, out, last)
 
     @entry
-    def continued(w, shape, s, start, new):
-        """Fills `new` with the likeliest tokens, each given those before it; the last one is not read.
+    def continued(w, shape, s, start, new, sharpness, points):
+        """Fills `new` with tokens, each given those before it; the last one is not read.
 
-        The logits of the first are in `s.logits`.
+        Sharpness is 1 / temperature, and a token is drawn at each point; 0 takes the likeliest. The logits of
+        the first are in `s.logits`. Returns whether all were numbers.
         """
         _ = together
-        V, logits = len(w.embedding), s.logits[0]
+        logits = s.logits[0, : len(w.embedding)]
+        p = np.empty(len(logits), np.float32)
         for i in range(len(new)):
-            logits[V:] = -np.inf
-            new[i] = where(logits, largest(logits))
+            if sharpness == 0:
+                new[i] = likeliest(logits)
+            elif soften(logits, sharpness, p):
+                new[i] = landed(p, points[i])
+            else:
+                return False
             if i + 1 < len(new):
                 through(w, shape, s, new[i : i + 1], start + i)
                 unembed(w, shape, s, 0, 1, s.logits)
+        return True
 
     return {"read": read, "continued": continued}
