@@ -23,6 +23,7 @@ from tinygpt.sampling import (
     no_repeat_ngram,
     presence_penalty,
     prompt_lookup,
+    rounded,
     rounds,
     speculative,
     temperature,
@@ -276,3 +277,12 @@ def test_a_model_with_a_window_speculates_too(window: int) -> None:
             cache.rewind(3)
     cache.rewind(0)
     torch.testing.assert_close(model(torch.tensor([[5, 6]]), cache), model(torch.tensor([[5, 6]])))
+
+
+@pytest.mark.skipif(not HAS_LOOPS, reason="no numba")
+@pytest.mark.parametrize("kinds", [("int8", "bfloat16")])
+def test_the_loops_pair_weights_of_different_kinds(kinds: tuple[str, str]) -> None:
+    model, draft = (rounded(one, kind) for one, kind in zip((MODEL, DRAFT), kinds, strict=True))
+    want = generate(model, PROMPT, max_new_tokens=8, filters=[greedy()])
+    found = speculative(fast(model), fast(draft), PROMPT, max_new_tokens=8, filters=[greedy()])
+    assert found.proposed and torch.equal(found.ids, want)

@@ -128,8 +128,9 @@ def entries(together: str) -> dict[str, Any]:
             counts[2] += 1
             stopped = _ended(ids, n, n + taken + 1, way.stops)
             n = stopped if stopped else n + taken + 1
-            for reader in (model, draft):
-                reader.place[1] = min(reader.place[1], n - 1)
+            # one by one: a loop over both would want weights of one kind
+            model.place[1] = min(model.place[1], n - 1)
+            draft.place[1] = min(draft.place[1], n - 1)
             if stopped:
                 counts[4] = 1
                 break
