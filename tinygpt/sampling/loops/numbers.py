@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -67,6 +69,31 @@ def power_of_two(typing, n):
         return builder.bitcast(builder.shl(exponent, ir.IntType(32)(23)), ir.FloatType())
 
     return types.float32(types.int32), build
+
+
+@intrinsic
+def borrowed(typing, value):
+    """The same arrays, of which nobody counts the users: a step would count hundreds of times, atomically.
+
+    For an array, or a tuple of them, that its owner holds for longer.
+    """
+
+    def build(context, builder, signature, arguments):
+        return _uncounted(context, builder, value, arguments[0])
+
+    return value(value), build
+
+
+def _uncounted(context: Any, builder: ir.IRBuilder, kind: types.Type, value: ir.Value) -> ir.Value:
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo = array.meminfo.type(None)
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for i, part in enumerate(kind.types):
+            own = _uncounted(context, builder, part, builder.extract_value(value, i))
+            value = builder.insert_value(value, own, i)
+    return value
 
 
 @intrinsic

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygpt.sampling.loops.arrays import Shape, State, Weights, compiled, entry
 from tinygpt.sampling.loops.draws import landed, leave, likeliest, soften
+from tinygpt.sampling.loops.numbers import borrowed
 from tinygpt.sampling.loops.steps import read_all
 
 
@@ -112,6 +113,8 @@ def entries(together: str) -> dict[str, Any]:
         Adds to `counts`: proposed, accepted, rounds, points used (−1: logits are no numbers), stopped.
         """
         _ = together
+        model, draft, way, room = borrowed(model), borrowed(draft), borrowed(way), borrowed(room)
+        ids, counts = borrowed(ids), borrowed(counts)
         while n < end:
             k = min(way.n_drafted, _room(model, n), _room(draft, n) + 1, end - n - 1)
             if _room(model, n) < 0 or _room(draft, n) < 0:

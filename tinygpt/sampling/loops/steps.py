@@ -9,6 +9,7 @@ import numpy as np
 from tinygpt.sampling.loops.arrays import PANEL, compiled, entry
 from tinygpt.sampling.loops.draws import landed, likeliest, soften
 from tinygpt.sampling.loops.layers import activate, attend, keep, normalise
+from tinygpt.sampling.loops.numbers import borrowed
 from tinygpt.sampling.loops.products import add, affine
 
 
@@ -69,7 +70,7 @@ def entries(together: str) -> dict[str, Any]:
     def read(w, shape, s, tokens, start, out, last):
         """Appends tokens to a sequence of `start`; `out` gets the logits of the last ones, a row for each."""
         _ = together
-        read_all(w, shape, s, tokens, start, out, last)
+        read_all(borrowed(w), shape, borrowed(s), borrowed(tokens), start, borrowed(out), last)
 
     @entry
     def continued(w, shape, s, start, new, sharpness, points):
@@ -79,6 +80,7 @@ def entries(together: str) -> dict[str, Any]:
         the first are in `s.logits`. Returns whether all were numbers.
         """
         _ = together
+        w, s, new = borrowed(w), borrowed(s), borrowed(new)
         logits = s.logits[0, : len(w.embedding)]
         p = np.empty(len(logits), np.float32)
         for i in range(len(new)):
