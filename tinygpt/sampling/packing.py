@@ -86,7 +86,8 @@ def _codes(weight: Tensor, kind: str) -> tuple[np.ndarray, np.ndarray]:
     if kind == "float32":
         return _array(weight), none
     if kind == "bfloat16":
-        return _upper_half(weight), none
+        codes = _upper_half(F.pad(weight, (0, weight.shape[1] % 2))).astype(np.uint32)
+        return codes[:, 0::2] | codes[:, 1::2] << 16, none
     codes, scales = quantise(weight, kind)
     codes = codes.flatten(1).numpy()
     if kind == "int4":

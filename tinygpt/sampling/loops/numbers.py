@@ -50,6 +50,26 @@ def high(typing, pair):
 
 
 @intrinsic
+def lower(typing, pair):
+    """The bfloat16 in the lower half of a code, as float32."""
+
+    def build(context, builder, signature, arguments):
+        return builder.bitcast(builder.shl(arguments[0], ir.IntType(32)(16)), ir.FloatType())
+
+    return types.float32(pair), build
+
+
+@intrinsic
+def upper(typing, pair):
+    """The bfloat16 in the upper half of a code, as float32."""
+
+    def build(context, builder, signature, arguments):
+        return builder.bitcast(builder.and_(arguments[0], ir.IntType(32)(0xFFFF0000)), ir.FloatType())
+
+    return types.float32(pair), build
+
+
+@intrinsic
 def larger(typing, a, b):
     """The larger of two numbers, neither NaN: only then is the largest of many found by vectors."""
 

@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import overload
 
 from tinygpt.sampling.loops.arrays import COLUMNS, FAST, LANES, SPAN, TOGETHER, compiled
-from tinygpt.sampling.loops.numbers import high, low, real, widest
+from tinygpt.sampling.loops.numbers import high, low, lower, real, upper, widest
 from tinygpt.sampling.loops.tiles import multiply
 from tinygpt.sampling.rounding import GROUP
 
@@ -37,7 +37,7 @@ def product(codes, scales, x, y):
 
 @overload(product, jit_options=FAST)
 def _(codes, scales, x, y):
-    return _product_of_halves if codes.dtype == types.uint8 else _product
+    return {types.uint8: _product_of_halves, types.uint32: _product_of_pairs}.get(codes.dtype, _product)
 
 
 def _product(codes, scales, x, y):
@@ -54,6 +54,21 @@ def _product(codes, scales, x, y):
     if len(scales):
         for o in range(len(y)):
             y[o] *= real(scales[0, o])
+
+
+def _product_of_pairs(codes, scales, x, y):
+    widest()
+    blocks, tiles, _, _ = codes.shape
+    y[:] = 0
+    for b in range(blocks):
+        first = b * 2 * TOGETHER
+        for tile in range(tiles):
+            for lane in range(LANES):
+                total = y[tile * LANES + lane]
+                for j in range(TOGETHER):
+                    pair, i = codes[b, tile, j, lane], first + 2 * j
+                    total += x[i] * lower(pair) + x[i + 1] * upper(pair)
+                y[tile * LANES + lane] = total
 
 
 def _product_of_halves(codes, scales, x, y):

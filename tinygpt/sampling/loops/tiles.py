@@ -16,10 +16,11 @@ REALS = ir.VectorType(ir.FloatType(), SPAN)
 SAME = ir.Constant(ir.VectorType(ir.IntType(32), SPAN), [0] * SPAN)
 NUMBERS = {
     types.float32: ir.FloatType(),
-    types.uint16: ir.IntType(16),
+    types.uint32: ir.IntType(32),
     types.int8: ir.IntType(8),
     types.uint8: ir.IntType(8),
 }
+PAIRS = (types.uint32, types.uint8)  # codes that hold the weights of two inputs
 
 
 @intrinsic
@@ -50,12 +51,12 @@ class _Tile:
             for kind, number in zip(kinds[4:], arguments[4:], strict=True)
         )
         self.output = builder.add(builder.mul(self.tile, _whole(LANES)), self.lane)
-        self.in_a_code = 2 if self.kind == types.uint8 else 1
+        self.in_a_code = 2 if self.kind in PAIRS else 1
 
     def multiply(self) -> None:
         build, outputs = self.builder, [self.at(self.y, c, self.output) for c in range(COLUMNS)]
         totals = [self.load(self.y, place, REALS) for place in outputs]
-        scale = self.scale() if self.in_a_code == 2 else None
+        scale = self.scale() if self.kind == types.uint8 else None
         first = build.mul(self.b, _whole(self.in_a_code * TOGETHER))
         for j in range(TOGETHER):
             for k, weight in enumerate(self.weights(j, scale)):
@@ -71,8 +72,9 @@ class _Tile:
         tile = build.add(build.mul(self.b, tiles), self.tile)
         start = build.add(build.mul(tile, _whole(TOGETHER * LANES)), build.add(_whole(j * LANES), self.lane))
         codes = self.load(self.codes, start, ir.VectorType(NUMBERS[kind], SPAN))
-        if kind == types.uint16:
-            return [self.upper_half(codes)]
+        if kind == types.uint32:
+            upper = build.and_(codes, _many(codes.type, 0xFFFF0000))
+            return [self.upper_half(codes), build.bitcast(upper, REALS)]
         if kind == types.int8:
             return [build.sitofp(codes, REALS)]
         if kind == types.float32:
@@ -88,7 +90,7 @@ class _Tile:
         return self.upper_half(self.load(self.scales, place, ir.VectorType(ir.IntType(16), SPAN)))
 
     def upper_half(self, codes: ir.Value) -> ir.Value:
-        wide = self.builder.zext(codes, ir.VectorType(ir.IntType(32), SPAN))
+        wide = self.builder.zext(codes, ir.VectorType(ir.IntType(32), SPAN))  # nothing, where it is as wide
         return self.builder.bitcast(self.builder.shl(wide, _many(wide.type, 16)), REALS)
 
     def more(self, total: ir.Value, c: int, i: ir.Value, weight: ir.Value) -> ir.Value:
