@@ -228,6 +228,8 @@ def test_the_loops_draw_what_tensors_draw(filters, position: str, monkeypatch: p
         close_to(model, 0.05),
         scrambled(GPTConfig(**{**SHAPE, "context": 7, "n_layers": 1}, position=position)),
     ]
+    guessers = [*map(fast, drafts), prompt_lookup(1), prompt_lookup(2)]
+    prompt = [1, 2, 3, 4, 1, 2, 3, 4, 1]
     calls = [
         dict(max_new_tokens=60, filters=filters, seed=seed, n_drafted=n, stop=stop)
         for seed, n, stop in [(0, 1, []), (1, 4, []), (2, 9, []), (3, 3, [5, 9])]
@@ -238,9 +240,10 @@ def test_the_loops_draw_what_tensors_draw(filters, position: str, monkeypatch: p
             monkeypatch.setattr(sys.modules["tinygpt.sampling.speculative"], "sharpness", lambda _: None)
         else:
             monkeypatch.undo()
-        texts.append([speculative(fast(model), fast(d), [1, 2], **c) for d in drafts for c in calls])
+        texts.append([speculative(fast(model), g, prompt, **c) for g in guessers for c in calls])
     for slow, quick in zip(*texts, strict=True):
         assert torch.equal(slow.ids, quick.ids) and slow[1:] == quick[1:]
+        assert quick.proposed > 0
 
 
 @pytest.mark.skipif(not HAS_LOOPS, reason="no numba")

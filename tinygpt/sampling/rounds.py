@@ -37,22 +37,26 @@ def sharpness(filters: Sequence[Filter]) -> float | None:
 
 def looped(
     model: FastModel,
-    draft: FastModel,
+    draft: FastModel | None,
     ids: Int[Tensor, " T"],
     n_new: int,
     *,
     n_drafted: int,
+    back: int,
     sharp: float,
     draws: Draws,
     stops: Int[Tensor, " n"],
 ) -> tuple[Int[Tensor, " longer"], int, int, int]:
-    """Returns what `speculative` does: the ids, how many tokens were proposed and taken, and the rounds."""
+    """Returns what `speculative` does: the ids, how many tokens were proposed and taken, and the rounds.
+
+    Without a draft, what followed the `back` last tokens is looked up.
+    """
     own, n, end, V = loops(), len(ids), len(ids) + n_new, model.config.vocab_size
-    readings = [Reading(one, min(one.config.context, end)) for one in (model, draft)]
+    readings = [Reading(one, min(one.config.context, end)) for one in (model, draft) if one]
     text, counts = np.empty(end, np.int64), np.zeros(len(OUTCOMES), np.int64)
     text[:n] = ids.numpy()
     points = draws.take((2 * n_drafted + 1) * n_new).numpy()
-    way = own.Way(n_drafted, np.float32(sharp), points, stops.numpy())
+    way = own.Way(n_drafted, back, np.float32(sharp), points, stops.numpy())
     room = own.Room(
         np.empty((n_drafted + 1 + own.COLUMNS, up(V, own.LANES)), np.float32),
         np.empty((n_drafted, V), np.float32),
@@ -60,7 +64,7 @@ def looped(
     )
     while n < end and not counts[OUTCOMES.index("stopped")]:
         readers = [_reader(own, one, n) for one in readings]
-        n = own.speculated(*readers, way, room, text, n, end, counts)
+        n = own.speculated(readers[0], readers[-1], way, room, text, n, end, counts)
         if counts[OUTCOMES.index("used")] < 0:
             raise ValueError(NOTHING_LEFT)
         for reading, reader in zip(readings, readers, strict=True):

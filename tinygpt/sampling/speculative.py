@@ -98,10 +98,10 @@ def speculative(
     _check(model, draft, len(prompts.rows), n_drafted, max_new_tokens)
     ids, ends, filters = prompts.rows[0], Stop.of(stop, tok, 1), tuple(filters)
     draws, sharp = Draws(seed, 1, model.device), sharpness(filters)
-    both = isinstance(model, FastModel) and isinstance(draft, FastModel)
-    if both and sharp is not None and not ends.texts:
-        way = dict(n_drafted=n_drafted, sharp=sharp, draws=draws, stops=ends.ids)
-        return Speculation(*looped(model, draft, ids, max_new_tokens, **way))
+    back, packed = getattr(draft, "back", 0), isinstance(draft, FastModel)
+    if isinstance(model, FastModel) and (packed or back) and sharp is not None and not ends.texts:
+        way = dict(n_drafted=n_drafted, back=back, sharp=sharp, draws=draws, stops=ends.ids)
+        return Speculation(*looped(model, draft if packed else None, ids, max_new_tokens, **way))
     chances = _Chances(filters, len(ids), draws)
     end = len(ids) + max_new_tokens
     target = Reading(model, min(model.config.context, end))
@@ -144,6 +144,7 @@ def prompt_lookup(n: int = 2) -> Lookup:
         came = (ids[:-1].unfold(0, n, 1) == ids[-n:]).all(dim=1).nonzero()
         return ids[int(came[-1]) + n :][:most] if len(came) else ids[:0]
 
+    guesses.back = n  # by which the compiled loops know it
     return guesses
 
 

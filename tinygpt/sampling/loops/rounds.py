@@ -23,9 +23,13 @@ class Reader(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How tokens are chosen: sharpness is 1 / temperature, 0 for the likeliest; points are from 0 to 1."""
+    """How tokens are chosen: sharpness is 1 / temperature, 0 for the likeliest; points are from 0 to 1.
+
+    Where `back` is not 0, no draft guesses, but what followed that many last tokens when they last came.
+    """
 
     n_drafted: int
+    back: int
     sharpness: float
     points: np.ndarray
     stops: np.ndarray
@@ -66,6 +70,24 @@ def _guess(draft, way, room, ids, n, k, used):
         ids[n + i] = landed(room.q[i], way.points[used])
         used += 1
     return used
+
+
+@compiled
+def _look_up(back, q, ids, n, k):
+    """Writes up to k guesses after the n first tokens: what followed the last ones. Returns how many."""
+    for start in range(n - back - 1, -1, -1):
+        after = start + back
+        same = True
+        for i in range(back):
+            same &= ids[start + i] == ids[n - back + i]
+        if same:
+            k = min(k, n - after)
+            q[:k] = 0
+            for i in range(k):
+                ids[n + i] = ids[after + i]
+                q[i, ids[n + i]] = 1
+            return k
+    return 0
 
 
 @compiled
@@ -110,7 +132,8 @@ def entries(together: str) -> dict[str, Any]:
     def speculated(model, draft, way, room, ids, n, end, counts):
         """Continues the n first tokens up to `end`, a stop, or where a reader must forget; returns how many.
 
-        Adds to `counts`: proposed, accepted, rounds, points used (−1: logits are no numbers), stopped.
+        Where nobody drafts, the draft is the model. Adds to `counts`: proposed, accepted, rounds, points used
+        (−1: logits are no numbers), stopped.
         """
         _ = together
         model, draft, way, room = borrowed(model), borrowed(draft), borrowed(way), borrowed(room)
@@ -119,7 +142,11 @@ def entries(together: str) -> dict[str, Any]:
             k = min(way.n_drafted, _room(model, n), _room(draft, n) + 1, end - n - 1)
             if _room(model, n) < 0 or _room(draft, n) < 0:
                 break
-            used = _guess(draft, way, room, ids, n, k, counts[3])
+            used = counts[3]
+            if way.back:
+                k = _look_up(way.back, room.q, ids, n, k)
+            else:
+                used = _guess(draft, way, room, ids, n, k, used)
             if used >= 0:
                 _read(model, ids, n + k, room.logits, k + 1)
                 taken, used = _judge(way, room, ids, n, k, used)
