@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
-from tinygpt.grading.checks import blaming
+from tinygpt.grading.checks import blaming, rereading, sifting
 from tinygpt.grading.checks.auditing import Lab, Pipeline
 from tinygpt.grading.checks.claiming import Study
 from tinygpt.grading.checks.diagnosis import Patient
@@ -321,7 +321,7 @@ def named(kind):
 
 
 KINDS = (Suspect, PriceList, Failure, Part, Reader, Patient, Loop, Encoder, Specimen, blaming.Suspect)
-KINDS += (Statistic, Lab, Pipeline, Study, GPTConfig)
+KINDS += (Statistic, Lab, Pipeline, Study, GPTConfig, rereading.Reader, sifting.Sampler)
 SUSPECTS = {named(kind): kind for kind in KINDS}
 
 
