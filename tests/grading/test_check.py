@@ -331,7 +331,7 @@ def pack(value):
         shape = list(value.shape)
         return {"tensor": [str(value.dtype)[6:], shape, value.flatten().tolist()]}
     if isinstance(value, tuple(SUSPECTS.values())):
-        return {named(type(value)): list(getattr(value, "plain", vars(value).values()))}
+        return {named(type(value)): [pack(part) for part in getattr(value, "plain", vars(value).values())]}
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
     if isinstance(value, dict):
@@ -351,7 +351,7 @@ def unpack_value(packed):
     if kind == "bytes":
         return bytes.fromhex(content)
     if kind in SUSPECTS:
-        return SUSPECTS[kind](*content)
+        return SUSPECTS[kind](*map(unpack_value, content))
     return {"list": list, "tuple": tuple, "dict": dict}[kind](map(unpack_value, content))
 
 
