@@ -117,7 +117,7 @@ def test_batches_and_draws_are_the_models_own() -> None:
 
 @loops
 @pytest.mark.parametrize("stop", [[], [3, 7]])
-@pytest.mark.parametrize("filters", [[], [temperature(0.6), temperature(2.0)]], ids=str)
+@pytest.mark.parametrize("filters", [[], [temperature(0.6), temperature(2.0)]], ids=["drawn", "heated"])
 def test_what_the_loops_draw_is_the_models_own(filters: list, stop: list) -> None:
     model = scrambled(GPTConfig(**SHAPE))
     for seed in range(5):

@@ -219,7 +219,7 @@ def test_nothing_new_is_nothing() -> None:
 
 
 @pytest.mark.skipif(not HAS_LOOPS, reason="no numba")
-@pytest.mark.parametrize("filters", [[], [temperature(1.7)], [greedy()]], ids=str)
+@pytest.mark.parametrize("filters", [[], [temperature(1.7)], [greedy()]], ids=["drawn", "heated", "greedy"])
 @pytest.mark.parametrize("position", ["learned", "rope"])
 def test_the_loops_draw_what_tensors_draw(filters, position: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Same points, same order: the same tokens, beyond the contexts and up to a stop too."""
