@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import re
+import shutil
+import tempfile
 
 import chromium
 import pytest
 
-_not_run: set[str] = set()
+_not_run: dict[str, set[str]] = {}
 
 
 def prepare() -> None:
@@ -15,6 +19,9 @@ def prepare() -> None:
     # Before torch is imported: pytest-xdist fills the cores, and more threads only wait for each other.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    # What tests pass is nobody's progress, and a worker's own folder, since workers run beside each other.
+    os.environ["TINYGPT_HOME"] = home = tempfile.mkdtemp(prefix="tinygpt-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     import shapes
 
     shapes.install()
@@ -35,11 +42,12 @@ def chromium_path() -> str:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and "browser tests:" in str(report.longrepr):
-        _not_run.add(report.nodeid)
+    if report.skipped and (kind := re.search(r"(browser|sandbox) tests: (.*)", str(report.longrepr))):
+        _not_run.setdefault(kind[0].rstrip("')"), set()).add(report.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _not_run:
-        terminalreporter.section("browser tests NOT RUN", red=True, bold=True)
-        terminalreporter.line(f"{len(_not_run)} browser tests were not run: no Chromium. {chromium.REMEDY}")
+    for reason, tests in _not_run.items():
+        kind, says = reason.split(": ", 1)
+        terminalreporter.section(f"{kind} NOT RUN", red=True, bold=True)
+        terminalreporter.line(f"{len(tests)} {kind} were not run: {says}")

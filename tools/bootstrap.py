@@ -1,4 +1,4 @@
-"""Make the environment in .venv and run one of: lab, test, lint, notebooks, exercises, lineage.
+"""Make the environment in .venv and run one of: lab, test, lint, notebooks, plans, exercises, lineage.
 
 Runs on the bare Python a machine happens to have: only the standard library, and syntax of Python 3.7,
 so that an old Python reaches the line that says it is too old.
@@ -33,7 +33,7 @@ class Stop(Exception):
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python tools/bootstrap.py", description=__doc__.split("\n")[0])
-    actions = {act.__name__: act for act in (lab, test, lint, notebooks, exercises, lineage)}
+    actions = {act.__name__: act for act in (lab, test, lint, notebooks, plans, exercises, lineage)}
     parser.add_argument("action", choices=[*actions, "env"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to the command")
     options = parser.parse_args(argv)
@@ -162,8 +162,10 @@ def lab(rest: list[str]) -> int:
 def test(rest: list[str]) -> int:
     """Everything: pytest on all cores, with the notebooks and, where there is a Node, the JavaScript."""
     sys.path.insert(0, str(ROOT / "tools"))
+    import bubblewrap
     import chromium
 
+    bubblewrap.ensure()
     environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     reason = chromium.ensure(PYTHON)
     if reason:
@@ -182,6 +184,12 @@ def lint(rest: list[str]) -> int:
 
 def notebooks(rest: list[str]) -> int:
     return run([str(PYTHON), str(ROOT / "tools" / "notebooks.py"), *rest])
+
+
+def plans(rest: list[str]) -> int:
+    """Lays out the slides of the chapters, and writes their lecture plans."""
+    slides = run([str(PYTHON), str(ROOT / "tools" / "slides.py"), *[a for a in rest if a[:1] != "-"]])
+    return slides or run([str(PYTHON), str(ROOT / "tools" / "plans.py"), *rest])
 
 
 def lineage(rest: list[str]) -> int:

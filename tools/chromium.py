@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
+
+import apt
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 APPLICATIONS = (
@@ -42,35 +43,21 @@ def ensure(python: Path) -> str:
         return ""
     print("tinygpt: no Chromium found: trying to install one for the browser tests", flush=True)
     for commands in ways(python):
-        if all(succeeds(command) for command in commands) and present(python):
+        if all(apt.succeeds(command) for command in commands) and present(python):
             return ""
     return f"No Chromium was found and none could be installed. {REMEDY}"
 
 
 def present(python: Path) -> bool:
     """Whether `find`, asked in the environment where Playwright is installed, has an answer."""
-    return succeeds([str(python), __file__])
+    return apt.succeeds([str(python), __file__])
 
 
 def ways(python: Path) -> list[list[list[str]]]:
     """Ways to install, best first: Debian's package, as root or by a sudo that asks nothing; Playwright's."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    found = []
-    if shutil.which("apt-get"):
-        apt = ["apt-get"] if root else ["sudo", "-n", "apt-get"]
-        if root or shutil.which("sudo"):
-            found.append([[*apt, "update"], [*apt, "install", "-y", "--no-install-recommends", "chromium"]])
     libraries = ["--with-deps"] if root else []
-    return [*found, [[str(python), "-m", "playwright", "install", *libraries, "chromium"]]]
-
-
-def succeeds(command: list[str]) -> bool:
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    try:
-        return subprocess.run(command, timeout=600, env=environment, **quiet).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+    return [*apt.ways("chromium"), [[str(python), "-m", "playwright", "install", *libraries, "chromium"]]]
 
 
 if __name__ == "__main__":

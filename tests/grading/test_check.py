@@ -391,3 +391,19 @@ def test_no_answer_makes_a_check_raise(answer):
     result = check("attention_weights", answer)
     assert repr(result) and result._repr_html_()
     assert result.passed or result.diagnosis
+
+
+def test_an_answer_that_is_the_same_for_every_question_earns_nothing():
+    """Some questions of `verdict` and `pass_at_k` are right for whoever says the same to all of them."""
+    for name, answer in (("verdict", lambda *args: 0.0), ("pass_at_k", lambda *args: 1.0)):
+        result = check(name, answer)
+        assert result.earned == 0 and not result.passed
+        assert any("the same came back for every question" in outcome.finding for outcome in result.outcomes)
+
+
+def test_a_crash_elsewhere_makes_no_right_answer_a_constant_one():
+    def only_two_axes(q, k):
+        assert q.shape == (1, 2, 4)
+        return right(q, k)
+
+    assert 0 < check("attention_weights", only_two_axes).earned < 5

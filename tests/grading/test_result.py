@@ -57,7 +57,7 @@ def test_the_picture_shows_the_worst_place():
 def test_nan_is_a_white_cell():
     got = torch.eye(2)
     got[0, 0] = torch.nan
-    assert "background-color: white; color: black" in Picture.of(got, torch.eye(2)).html()
+    assert "background-color: #ffffff; color: black" in Picture.of(got, torch.eye(2)).html()
 
 
 def test_no_picture_where_none_helps():

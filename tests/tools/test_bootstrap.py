@@ -6,6 +6,7 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import apt
 import bootstrap
 import chromium
 import pytest
@@ -98,7 +99,7 @@ def test_a_failed_install_is_not_taken_for_done(
 def no_chromium(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """A machine where no Chromium is found and none can be installed; collects the commands."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(chromium, "succeeds", lambda command: commands.append(command))
+    monkeypatch.setattr(apt, "succeeds", lambda command: commands.append(command))
     monkeypatch.setattr(bootstrap, "run", lambda command, environment=None: commands.append(command) or 0)
     return commands
 
@@ -131,8 +132,8 @@ def test_without_chromium_ci_fails(no_chromium: list[list[str]], monkeypatch: py
 def test_chromium_is_installed_the_way_that_fits(
     user: int, have: set[str], first: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chromium.os, "geteuid", lambda: user, raising=False)
-    monkeypatch.setattr(chromium.shutil, "which", lambda name: name if name in have else None)
+    monkeypatch.setattr(apt.os, "geteuid", lambda: user, raising=False)
+    monkeypatch.setattr(apt.shutil, "which", lambda name: name if name in have else None)
     assert chromium.ways(Path("python"))[0][0] == first
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tinygpt.grading import record
 from tinygpt.grading.checks import find
-from tinygpt.grading.compare import alike, difference, form, same
+from tinygpt.grading.compare import alike, describe, difference, form, same
 from tinygpt.grading.excerpt import Excerpt
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 from tinygpt.grading.picture import Picture
@@ -22,6 +24,9 @@ SEED = 0  # half of the inputs are the same for everybody, so that two learners 
 UNSTEADY = (
     "Two calls with the same input gave two answers. Nothing here may be random: look for dropout, `rand`, "
     "or a variable outside the function that changes from call to call."
+)
+CONSTANT = (
+    "Right here, but the same came back for every question. It earns points when it depends on what is asked."
 )
 
 
@@ -39,7 +44,8 @@ class Seen:
 def check(name: str, answer: Any, *, hidden: Sequence[Case] = (), seed: int | None = None) -> Result:
     """A `Result` that says how much of an exercise an answer gets right, and names the likely mistake.
 
-    Every case is drawn twice, with one seed that is the same for everybody and one that is fresh.
+    Every case is drawn twice, with one seed that is the same for everybody and one that is fresh. The best
+    result is kept for `progress`.
 
     Args:
         name: The exercise: "causal_attention".
@@ -66,49 +72,88 @@ def check(name: str, answer: Any, *, hidden: Sequence[Case] = (), seed: int | No
     except Trouble as trouble:
         outcomes = tuple(Outcome(case.title, case.points, False) for case in cases)
         return Result(name, outcomes, kind, trouble.name, trouble.says)
-    return examine(exercise, call, cases, (SEED, secrets.randbits(32) if seed is None else seed), kind)
+    seeds = (SEED, secrets.randbits(32) if seed is None else seed)
+    result = examine(exercise, call, cases, seeds, kind)
+    record.note(result)
+    return result
 
 
 def examine(
-    exercise: Exercise, call: Call, cases: Sequence[Case], seeds: Sequence[int], kind: str = "public"
+    exercise: Exercise,
+    call: Call,
+    cases: Sequence[Case],
+    seeds: Sequence[int],
+    kind: str = "public",
+    *,
+    mixed: bool = False,
 ) -> Result:
     """What `check` found, for any `call` that takes arguments and gives a value or raises `Trouble`.
 
     This is the place for a judge: its `call` sends the arguments to another process. The inputs, the expected
-    values, the comparison and the points stay here.
+    values, the comparison and the points stay here. A judge asks `mixed`, or an answer that counts its calls
+    would know which case comes next.
     """
-    seen = [
-        _ask(exercise, call, case, seed + i + len(cases) * again)
+    questions = [
+        (case, seed + i + len(cases) * again)
         for i, case in enumerate(cases)
         for seed in seeds
         for again in range(case.times)
     ]
+    order = list(range(len(questions)))
+    if mixed:
+        random.Random(seeds[-1]).shuffle(order)
+    asked = {n: _ask(exercise, call, *questions[n]) for n in order}
+    seen = [asked[n] for n in sorted(asked)]
     wrong = [s for s in seen if not _right(s, exercise)]
     if not wrong:
         return Result(exercise.name, tuple(Outcome(c.title, c.points, True) for c in cases), kind)
     mistake, says = _diagnose(exercise, call, seen, wrong)
+    constant = bool(exercise.arguments) and _constant(seen, exercise)
     outcomes = []
     for case in cases:
         first = next((s for s in wrong if s.case is case), None)
         finding = "" if first is None or _told(first, mistake, exercise) else _finding(first, exercise)
-        outcomes.append(Outcome(case.title, case.points, first is None, finding))
+        finding = CONSTANT if first is None and constant else finding
+        outcomes.append(Outcome(case.title, case.points, first is None and not constant, finding))
     return Result(exercise.name, tuple(outcomes), kind, mistake, says, _picture(wrong, exercise))
 
 
 def _ask(exercise: Exercise, call: Call, case: Case, seed: int) -> Seen:
     args = case.draw(torch.Generator().manual_seed(seed))
-    expected = exercise.reference(*args)
+    expected = _measured(exercise.reference(*args), args, exercise)
     try:
-        return Seen(case, args, expected, got=_settled(call(*args), expected, exercise))
+        return Seen(case, args, expected, got=_settled(call(*args), args, expected, exercise))
     except Trouble as trouble:
         return Seen(case, args, expected, trouble=trouble)
 
 
-def _settled(got: Any, expected: Any, exercise: Exercise) -> Any:
+def _measured(value: Any, args: tuple, exercise: Exercise) -> Any:
+    """What is compared: the value itself, or what the exercise takes of it."""
+    if exercise.measured is None:
+        return value
+    try:
+        return exercise.measured(value, *args)
+    except Trouble:
+        raise
+    except Exception as error:
+        says = f"Wanted {exercise.returns}, got {describe(value)}: {type(error).__name__}: {error}."
+        raise Trouble("wrong form", says) from None
+
+
+def _settled(got: Any, args: tuple, expected: Any, exercise: Exercise) -> Any:
     """The answer as it is compared: capitals and blanks around a word that is asked for do not count."""
+    got = _measured(got, args, exercise)
     if not exercise.arguments and isinstance(got, str):
         return got.strip().casefold()
     return alike(got, expected)
+
+
+def _constant(seen: list[Seen], exercise: Exercise) -> bool:
+    """Whether one value came back for all questions, though they have different answers."""
+    values = [s for s in seen if not s.trouble and not form(s.got, s.expected, exercise.returns)]
+    if not values or not all(same(s.got, values[0].got, 0.0) for s in values):
+        return False
+    return not all(same(s.expected, values[0].expected, 0.0) for s in values)
 
 
 def _right(seen: Seen, exercise: Exercise) -> bool:
@@ -175,7 +220,7 @@ def _unsteady(call: Call, seen: Seen, exercise: Exercise) -> bool:
     if not isinstance(seen.got, Tensor) and form(seen.got, seen.expected, exercise.returns):
         return False  # a generator, say, never equals the one before
     try:
-        again = _settled(call(*seen.args), seen.expected, exercise)
+        again = _settled(call(*seen.args), seen.args, seen.expected, exercise)
     except Trouble:
         return True
     return not same(again, seen.got, 0.0)
@@ -191,6 +236,7 @@ def _broken(law: Law, call: Call, seen: Seen) -> bool:
 def _made(fault: Fault, exercise: Exercise, seen: Seen) -> bool:
     """Whether this mistake gives exactly the value that was seen."""
     try:
-        return same(seen.got, exercise.attempt(*seen.args, **fault.knobs), exercise.tolerance)
-    except (RuntimeError, LookupError, ValueError, ArithmeticError):
+        made = _measured(exercise.attempt(*seen.args, **fault.knobs), seen.args, exercise)
+        return same(seen.got, made, exercise.tolerance)
+    except (Trouble, RuntimeError, LookupError, ValueError, ArithmeticError):
         return False  # the mistake cannot be made with these inputs

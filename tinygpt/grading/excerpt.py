@@ -67,7 +67,7 @@ class Excerpt:
     def html(self) -> str:
         asked = f'<p style="margin: 4px 0">for <code>{escape(self.asked)}</code></p>' if self.asked else ""
         rows = "".join(
-            f'<tr><th style="text-align: left">{title}{self.where}</th>{self._cells(row)}</tr>'
+            f'<tr><th style="text-align: left">{escape(title + self.where)}</th>{self._cells(row)}</tr>'
             for title, row in (("wanted", self.expected), ("got", self.got))
         )
         return f'{asked}<table style="border-collapse: separate; margin: 4px 0">{rows}</table>'

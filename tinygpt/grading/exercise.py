@@ -83,6 +83,10 @@ class Exercise:
         laws: Properties of every right answer, the most telling first.
         cases: What is asked, the easiest first. The learner sees all of them.
         tolerance: Largest allowed absolute difference, for floating-point answers.
+        measured: `measured(value, *args)` turns what an answer gives into what is compared, where that is not
+            the value itself: a model into its outputs, a training run into whether its loss is low enough.
+        shortcuts: Dotted names that do what is asked, "torch.optim.AdamW", for the judge to flag; a name that
+            begins with a dot is a method of anything, ".softmax".
     """
 
     name: str
@@ -94,6 +98,8 @@ class Exercise:
     cases: tuple[Case, ...]
     laws: tuple[Law, ...] = ()
     tolerance: float = 1e-4
+    measured: Call | None = None
+    shortcuts: tuple[str, ...] = ()
 
     @property
     def signature(self) -> str:

@@ -70,15 +70,23 @@ def _table(title: str, rows: tuple[tuple[float, ...], ...], low: float, high: fl
 
 
 def _cell(x: float, low: float, high: float) -> str:
-    ink = "white" if isfinite(x) and x < (low + high) / 2 else "black"
-    style = f"background-color: {_colour(x, low, high)}; color: {ink}; padding: 4px; font-size: 10px"
+    colour = _colour(x, low, high)
+    style = f"background-color: {colour}; color: {_ink(colour)}; padding: 4px; font-size: 10px"
     return f'<td style="{style}; text-align: right">{_number(x)}</td>'
 
 
 def _colour(x: float, low: float, high: float) -> str:
     if not isfinite(x):
-        return "white"
+        return "#ffffff"
     at = (x - low) / (high - low or 1.0) * (len(CIVIDIS) - 1)
     left = min(int(at), len(CIVIDIS) - 2)
     mix = [round(a + (b - a) * (at - left)) for a, b in zip(CIVIDIS[left], CIVIDIS[left + 1], strict=True)]
     return "#{:02x}{:02x}{:02x}".format(*mix)
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever stands out more; where they change, both have a contrast of 4.6."""
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    light = sum(share * c for share, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if light > 0.179 else "white"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tinygpt.grading.compare import describe, same
+from tinygpt.grading.excerpt import PLAIN
 from tinygpt.grading.exercise import Call, Exercise
 from tinygpt.models import taps
 
@@ -87,7 +88,8 @@ def protected(answer: Any, exercise: Exercise) -> Call:
         except Exception as error:
             if isinstance(error, NotImplementedError) and not error.args:
                 raise Trouble("not written", NOT_WRITTEN.format(exercise.name)) from None
-            raise Trouble("crash", _explain(error, answer, exercise, args)) from None
+            message, line = str(error), _line(error, answer)
+            raise Trouble("crash", explain(line, type(error).__name__, message, exercise, args)) from None
         for name, before, after in zip(exercise.arguments, args, copies, strict=True):
             if isinstance(before, nn.Module) and _disturbed(after, before):
                 raise Trouble("changes its input", DISTURBED.format(name))
@@ -141,12 +143,13 @@ def _must_be_callable(answer: Any, exercise: Exercise) -> None:
         return
 
 
-def _explain(error: Exception, answer: Any, exercise: Exercise, args: tuple) -> str:
-    message = (str(error).strip() or "no message").splitlines()[0]
-    meaning = next((says for part, says in MEANINGS if part in f"{type(error).__name__}: {error}"), "")
-    inputs = ", ".join(f"{n}: {describe(a)}" for n, a in zip(exercise.arguments, args, strict=True))
-    line = _line(error, answer)
-    return f"{line} raised {type(error).__name__}: {message.rstrip('.')}. {meaning} The inputs were {inputs}."
+def explain(line: str, kind: str, message: str, exercise: Exercise, args: tuple) -> str:
+    """An exception in plain words: where it was raised, what it means, what the inputs were."""
+    meaning = next((says for part, says in MEANINGS if part in f"{kind}: {message}"), "")
+    message = (message.strip() or "no message").splitlines()[0]
+    shown = (describe(a) if isinstance(a, (Tensor, *PLAIN)) else type(a).__name__ for a in args)
+    inputs = ", ".join(f"{n}: {a}" for n, a in zip(exercise.arguments, shown, strict=True))
+    return f"{line} raised {kind}: {message.rstrip('.')}. {meaning} The inputs were {inputs}."
 
 
 def _line(error: Exception, answer: Any) -> str:

@@ -7,10 +7,8 @@ from html import escape
 from typing import Any
 
 from tinygpt.grading.excerpt import Excerpt
-from tinygpt.grading.markup import html
+from tinygpt.grading.markup import BAD, GOOD, html, mark
 from tinygpt.grading.picture import Picture
-
-GOOD, BAD = "#0072B2", "#D55E00"  # Okabe-Ito blue and vermillion: told apart by colour-blind eyes too
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,10 @@ class Result:
 
 
 def _row(outcome: Outcome, diagnosis: str) -> str:
-    colour, mark = (GOOD, "✓ passed") if outcome.passed else (BAD, "✗ not yet")
+    done = mark("✓ passed" if outcome.passed else "✗ not yet", outcome.passed)
     finding = "" if outcome.finding == diagnosis else html(outcome.finding)
-    detail = f'<div style="margin-left: 6em">{finding}</div>' if finding else ""
+    detail = f'<div style="margin-left: 6.5em">{finding}</div>' if finding else ""
     return (
-        f'<li><span style="color: {colour}; display: inline-block; width: 6em"><b>{mark}</b></span>'
+        f'<li style="margin: 2px 0"><span style="display: inline-block; width: 6.5em">{done}</span>'
         f"{escape(outcome.title)}{detail}</li>"
     )

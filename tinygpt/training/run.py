@@ -74,7 +74,7 @@ class Run:
             ax = plt.subplots(figsize=(8, 4))[1]
         ax.plot(range(1, len(self.steps) + 1), self.losses, color="#0072B2", label="training loss")
         for name in measurements:
-            ax.plot(*self.series(name), "o-", color="#E69F00", label=name)
+            ax.plot(*self.series(name), "o-", color="#B97F00", label=name)
         for value in self.ruler.values():
             ax.axhline(value, color="#666666", linestyle="--", linewidth=1)
         low, high = ax.get_ylim()

@@ -133,23 +133,21 @@ _SCALING = (
 _SCALE = (answer_scores, epochs_needed, rates_by_width, critical_batch, study_faults)
 _SAMPLING = (softmax_with_temperature, top_p, min_p, beam_step, sampler_faults)
 _INFERENCE = (cached_attention, accept, quantise_groups, cache_faults)
-EXERCISES: dict[str, Exercise] = {
-    exercise.name: exercise
-    for exercise in (
-        *_NEXT_TOKEN,
-        *_TOKENIZATION,
-        *_ATTENTION,
-        *_TRANSFORMER,
-        *_PRETRAINING,
-        *_INSTRUCTION,
-        *_PREFERENCES,
-        *_REASONING,
-        *_SCALING,
-        *_SCALE,
-        *_SAMPLING,
-        *_INFERENCE,
-    )
+CHAPTERS: dict[str, tuple[Exercise, ...]] = {
+    "01_next_token": _NEXT_TOKEN,
+    "02_tokenization": _TOKENIZATION,
+    "03_attention": _ATTENTION,
+    "04_transformer": _TRANSFORMER,
+    "05_pretraining": _PRETRAINING,
+    "06_instruction_tuning": _INSTRUCTION,
+    "07_preferences": _PREFERENCES,
+    "08_reasoning": _REASONING,
+    "09_scaling_laws": _SCALING,
+    "10_scale_in_practice": _SCALE,
+    "11_sampling": _SAMPLING,
+    "12_inference": _INFERENCE,
 }
+EXERCISES: dict[str, Exercise] = {e.name: e for chapter in CHAPTERS.values() for e in chapter}
 
 
 def find(name: str) -> Exercise:

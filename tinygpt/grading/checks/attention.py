@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from tinygpt.grading.checks.attend import MASKS, OVERFLOW, SCALING, SOFTMAX, SWAPPED, attend
+from tinygpt.grading.checks.attend import FUSED, MASKS, OVERFLOW, SCALING, SOFTMAX, SWAPPED, attend
 from tinygpt.grading.checks.draws import normal, scattered, whole
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 
@@ -57,6 +57,7 @@ attention_weights = Exercise(
             advice=OVERFLOW,
         ),
     ),
+    shortcuts=FUSED,
 )
 
 
@@ -137,6 +138,7 @@ causal_attention = Exercise(
             advice=OVERFLOW,
         ),
     ),
+    shortcuts=FUSED,
 )
 
 

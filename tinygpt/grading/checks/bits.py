@@ -204,4 +204,5 @@ bits_per_byte = Exercise(
             advice="A document without bytes still pays for its end.",
         ),
     ),
+    shortcuts=("tinygpt.data.bits_per_byte",),
 )

@@ -28,13 +28,13 @@ class Suspect:
     seed: int
 
     def __call__(self, log_probs: Tensor) -> Tensor:
-        weights, before = self.inside(log_probs)
+        weights, before = self._inside(log_probs)
         if self.form == "curved":
             return (log_probs - before).square().sum() / 2
         values = (log_probs - before).exp() if self.form == "ratio" else log_probs
         return -(weights * values).sum()
 
-    def inside(self, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+    def _inside(self, log_probs: Tensor) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
         weights, before = (normal(generator, *log_probs.shape, dtype=log_probs.dtype) for _ in range(2))
         if self.form == "gap":
@@ -44,7 +44,7 @@ class Suspect:
 
 def credit_oracle(loss: Suspect, log_probs: Tensor) -> Tensor:
     """The truth, known from how the suspect was made."""
-    weights, before = loss.inside(log_probs)
+    weights, before = loss._inside(log_probs)
     if loss.form == "curved":
         return before - log_probs
     return weights * (log_probs - before).exp() if loss.form == "ratio" else weights
@@ -360,4 +360,5 @@ mended_loss = Exercise(
         Case("nothing but the reference", _batch(3, 8, credit=False)),
         Case("without a reference to speak of", _batch(3, 7, moved=0.5, beta=0.0)),
     ),
+    shortcuts=("tinygpt.alignment.policy.clipped_objective", "tinygpt.alignment.grpo_loss", "trl"),
 )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from tinygpt.grading.checks.attend import OVERFLOW, SCALING, SOFTMAX, attend
+from tinygpt.grading.checks.attend import FUSED, OVERFLOW, SCALING, SOFTMAX, attend
 from tinygpt.grading.checks.draws import normal, whole
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 
@@ -295,4 +295,5 @@ cached_attention = Exercise(
         Case("large values in double precision", _double),
         Case("scores of several hundred", _large, advice=OVERFLOW),
     ),
+    shortcuts=FUSED,
 )

@@ -185,4 +185,9 @@ clipped = Exercise(
         Case("all zeros", lambda g: (torch.zeros(3, 4), 1.0), advice="0 / 0 is not a number."),
         Case("single precision, not in order in memory", _scattered),
     ),
+    shortcuts=(
+        "torch.nn.utils.clip_grad_norm_",
+        "torch.nn.utils.clip_grads_with_norm_",
+        "torch.nn.utils.clip_grad",
+    ),
 )

@@ -273,4 +273,5 @@ counted = Exercise(
             advice="What stands at the end is followed by nothing, and does not count.",
         ),
     ),
+    shortcuts=("tinygpt.data.NGram",),
 )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from tinygpt.grading.checks.attend import OVERFLOW, SCALING, SOFTMAX, attend
+from tinygpt.grading.checks.attend import FUSED, OVERFLOW, SCALING, SOFTMAX, attend
 from tinygpt.grading.checks.draws import normal, scattered, whole
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 
@@ -228,4 +228,5 @@ cross_attention = Exercise(
         ),
         Case("scores of several hundred", _loud, advice=OVERFLOW),
     ),
+    shortcuts=FUSED,
 )

@@ -41,23 +41,23 @@ class Patient:
         """The stream after the block; what the parts write is multiplied by `attn` and `mlp`."""
         if self.stream == "normed first":
             x = _norm(x)
-        wrote = attn * self.attend(_norm(x))
+        wrote = attn * self._attend(_norm(x))
         h = wrote if self.stream in ("attn dropped", "both dropped") else x + wrote
         if self.stream in ("normed between", "normed after"):
             h = _norm(h)
-        wrote = mlp * F.gelu(_norm(h) @ self.matrix(1, h)) @ self.matrix(2, h)
+        wrote = mlp * F.gelu(_norm(h) @ self._matrix(1, h)) @ self._matrix(2, h)
         h = wrote if self.stream in ("mlp dropped", "both dropped") else h + wrote
         return _norm(h) if self.stream == "normed after" else h
 
-    def attend(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor) -> Tensor:
         """Attention whose queries and keys are both x, and whose values are x times a matrix."""
         T, D = x.shape[-2:]
         hidden = torch.ones(T, T, dtype=torch.bool).triu(MASKS[self.mask])
         hidden[0, 0] &= self.mask != "blind"
         scores = (x @ x.mT / D**0.5).masked_fill(hidden, -1e9)
-        return scores.softmax(-1) @ (x @ self.matrix(0, x))
+        return scores.softmax(-1) @ (x @ self._matrix(0, x))
 
-    def matrix(self, which: int, x: Tensor) -> Tensor:
+    def _matrix(self, which: int, x: Tensor) -> Tensor:
         """One of the three matrices, D × D."""
         D = x.shape[-1]
         return normal(Generator().manual_seed(3 * self.seed + which), D, D, dtype=DOUBLE).to(x.dtype) / D**0.5

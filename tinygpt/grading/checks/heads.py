@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Generator, Tensor
 
-from tinygpt.grading.checks.attend import MASKS, OVERFLOW, SCALING, SOFTMAX, attend
+from tinygpt.grading.checks.attend import FUSED, MASKS, OVERFLOW, SCALING, SOFTMAX, attend
 from tinygpt.grading.checks.attention import DOUBLE, LEAK
 from tinygpt.grading.checks.draws import normal, scattered, whole
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
@@ -153,4 +153,5 @@ multi_head_attention = Exercise(
         Case("double precision, not in order in memory", _scattered_layer),
         Case("scores of several hundred", _loud_layer, points=2, advice=OVERFLOW),
     ),
+    shortcuts=FUSED,
 )

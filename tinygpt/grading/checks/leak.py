@@ -31,9 +31,9 @@ class Suspect:
 
     def __call__(self, tokens: Tensor) -> Tensor:
         features = normal(torch.Generator().manual_seed(self.seed), VOCAB, 3, dtype=torch.float64)
-        return torch.einsum("TS,BSD->BTD", self.weights(tokens.shape[1]), features[tokens])
+        return torch.einsum("TS,BSD->BTD", self._weights(tokens.shape[1]), features[tokens])
 
-    def weights(self, T: int) -> Tensor:
+    def _weights(self, T: int) -> Tensor:
         """How much position t (row) takes from position s (column)."""
         eye = torch.eye(T, dtype=torch.float64)
         if self.habit in ("past", "all"):
@@ -46,7 +46,7 @@ class Suspect:
 
 def reads_oracle(function: Suspect, tokens: Tensor, vocab_size: int) -> Tensor:
     """The truth, known from how the suspect was made."""
-    return function.weights(len(tokens)) != 0
+    return function._weights(len(tokens)) != 0
 
 
 def reads_attempt(

@@ -253,4 +253,12 @@ softmax_with_temperature = Exercise(
         Case("tokens at −inf, at high and at no temperature", lambda g: (_cut(normal(g, 3, 7), 3), 1e10)),
         Case("tokens at −inf, and t = 0", lambda g: (_cut(normal(g, 3, 7) - 50, 3), 0.0)),
     ),
+    shortcuts=(
+        ".softmax",
+        ".log_softmax",
+        "torch.nn.functional.softmax",
+        "torch.nn.functional.log_softmax",
+        "scipy.special",
+        "tinygpt.sampling.temperature",
+    ),
 )

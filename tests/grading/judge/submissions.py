@@ -1,0 +1,318 @@
+"""Submissions that are hostile or unlucky, each with the score and the message that it must get.
+
+All are asked for two exercises of chapter 3: `attention_weights` and `causal_attention`. A submission is the
+sources of its code cells; `WEIGHTS` and `CAUSAL` are right answers, so that it is seen what each deed costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SETUP = """
+from importlib.util import find_spec
+find_spec("tinygpt") or get_ipython().system("pip install -q tinygpt")
+import tinygpt as tg
+"""
+IMPORTS = "import torch"
+WEIGHTS = """
+def attention_weights(q, k):
+    return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+"""
+CAUSAL = """
+def causal_attention(q, k, v):
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    return scores.masked_fill(future, -torch.inf).softmax(-1) @ v
+"""
+STUB = """
+def attention_weights(q, k):
+    # your code here
+    raise NotImplementedError
+"""
+CHECK = 'tg.grading.check("attention_weights", attention_weights)'
+RIGHT = (SETUP, IMPORTS, WEIGHTS, CHECK, CAUSAL)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is handed in, and what must be said of it.
+
+    Args:
+        name: What it does.
+        cells: The sources of its code cells.
+        passes: The exercises that it gets full points for.
+        mistake: The diagnosis of `attention_weights`, "" where it passes.
+        says: Words that the report must hold.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    passes: tuple[str, ...] = ("attention_weights", "causal_attention")
+    mistake: str = ""
+    says: str = ""
+
+
+def spoilt(name: str, line: str, mistake: str, says: str = "") -> Submission:
+    """A submission whose `attention_weights` does something in place of an answer."""
+    answer = f"def attention_weights(q, k):\n    {line}"
+    return Submission(name, (SETUP, IMPORTS, answer, CAUSAL), ("causal_attention",), mistake, says)
+
+
+def after(name: str, *cells: str, says: str = "") -> Submission:
+    """A right submission with more cells at its end."""
+    return Submission(name, (*RIGHT, *cells), says=says)
+
+
+UNLUCKY = (
+    Submission("right", RIGHT),
+    Submission("empty", (), (), "not found", "No cell defines `attention_weights`"),
+    Submission("stub", (SETUP, IMPORTS, STUB, CAUSAL), ("causal_attention",), "not written"),
+    Submission("imports deleted", (WEIGHTS, CAUSAL), ("attention_weights",)),
+    Submission("cells in reverse", tuple(reversed(RIGHT))),
+    Submission("answer copied below the stub", (SETUP, IMPORTS, STUB, WEIGHTS, STUB, CHECK, CAUSAL)),
+    Submission(
+        "answer split over cells",
+        (
+            SETUP,
+            IMPORTS,
+            "def scaled(q, k):\n    return q @ k.mT / q.shape[-1] ** 0.5",
+            "def attention_weights(q, k):\n    return scaled(q, k).softmax(-1)",
+            CAUSAL,
+        ),
+    ),
+    Submission(
+        "helper below its use",
+        (
+            SETUP,
+            IMPORTS,
+            "attention_weights = partial(weigh)",
+            CAUSAL,
+            "from functools import partial\n" + WEIGHTS.replace("attention_weights", "weigh"),
+        ),
+    ),
+    Submission("all in one cell", ("\n".join(RIGHT),)),
+    Submission(
+        "magics",
+        (
+            "%matplotlib inline\n!pip list\n" + SETUP,
+            "%%time\n" + IMPORTS,
+            "%%bash\nrm -rf /",
+            *RIGHT[2:],
+            "files = !ls\ntorch.softmax?",
+        ),
+    ),
+    after("a cell that is no Python", "this is no Python", says="SyntaxError"),
+    after("a cell that raises", "1 / 0", says="ZeroDivisionError"),
+    spoilt("a misspelt name", "return wieghts", "crash", "NameError"),
+    spoilt(
+        "NaN everywhere",
+        "return torch.full((*q.shape[:-1], k.shape[-2]), float('nan'), dtype=q.dtype)",
+        "wrong values",
+    ),
+    spoilt("returns nothing", "q @ k.mT", "wrong form", "returned None"),
+    spoilt("returns a lambda", "return lambda: 0", "wrong form", "Wanted a tensor"),
+    spoilt(
+        "changes its input",
+        "q /= q.shape[-1] ** 0.5\n    return (q @ k.mT).softmax(-1)",
+        "changes its input",
+        "Work on a copy",
+    ),
+    Submission(
+        "not a function",
+        (SETUP, IMPORTS, "attention_weights = 3", CAUSAL),
+        ("causal_attention",),
+        "not a function",
+    ),
+    Submission(
+        "too many arguments",
+        (SETUP, IMPORTS, "def attention_weights(q, k, v):\n    return q", CAUSAL),
+        ("causal_attention",),
+        "wrong arguments",
+    ),
+    after(
+        "prints to standard error", "import sys, warnings\nprint('x', file=sys.stderr)\nwarnings.warn('x')"
+    ),
+    Submission(
+        "prints while it answers",
+        (SETUP, IMPORTS, WEIGHTS.replace("    return", "    print(q)\n    return"), CAUSAL),
+    ),
+    after("prints without end", "for _ in range(300):\n    print('x' * 1_000_000)"),
+    after("reads what is typed", "input()", says="EOFError"),
+    after("pretends to be on a GPU", "torch.zeros(3).cuda()"),
+    after("closes its files", "import os\nfor n in (0, 1, 2):\n    os.close(n)"),
+    after("an endless recursion", "def f(): f()\nf()", says="RecursionError"),
+    after("a name that is a keyword", "class = 3", says="SyntaxError"),
+    after("answers are deleted", "del attention_weights, causal_attention"),
+    after(
+        "answers are overwritten with their results",
+        "attention_weights = attention_weights(*[torch.ones(1, 2, 4)] * 2)",
+    ),
+    after(
+        "seeds and switches are left changed", "torch.manual_seed(3)\ntorch.set_default_dtype(torch.float16)"
+    ),
+    spoilt("a generator", "yield q", "wrong form", "Wanted a tensor"),
+    spoilt(
+        "another precision",
+        "return (q.float() @ k.float().mT / q.shape[-1] ** 0.5).softmax(-1)",
+        "wrong form",
+    ),
+    spoilt("a model in place of a tensor", "return torch.nn.Linear(3, 3)", "wrong form", "Linear"),
+)
+LOOP, DEATH = "while True: pass", "import os; os._exit(0)"
+FORGERY = """
+    import json, os, struct
+    text = json.dumps({'done': True, 'passed': True, 'points': 99}).encode()
+    for n in range(3, 40):
+        try: os.write(n, struct.pack('<II', len(text), 0) + text)
+        except OSError: pass"""
+HOSTILE = (
+    spoilt("loops in an answer", LOOP, "too slow", "never becomes false"),
+    after("loops in a cell", LOOP, says="did not come to an end in time"),
+    spoilt("sleeps in an answer", "import time; time.sleep(1000)", "too slow"),
+    spoilt("exits in an answer", DEATH, "ended the process", "exit code 0"),
+    after("exits in a cell", DEATH, says="took the whole Python process down"),
+    after(
+        "says what neither a file nor a terminal can take",
+        "raise ValueError('\\ud800\\x1b[2J')",
+        says="ValueError: \\ud800\\x1b[2J in line 1",
+    ),
+    after("raises SystemExit", "raise SystemExit", says="SystemExit"),
+    after("raises KeyboardInterrupt", "raise KeyboardInterrupt", says="KeyboardInterrupt"),
+    spoilt(
+        "segmentation fault", "import ctypes; ctypes.string_at(0)", "ended the process", "segmentation fault"
+    ),
+    spoilt("memory bomb", "return bytearray(1 << 40)", "crash", "MemoryError"),
+    after("memory bomb in a cell", "hoard = [bytearray(1 << 30) for _ in range(1000)]", says="MemoryError"),
+    after(
+        "many processes that hold memory together",
+        "import os, time\nfor _ in range(20):\n    if not os.fork():\n"
+        "        hoard = bytearray(600 << 20); time.sleep(1000)\ntime.sleep(1000)",
+        says="more memory together",
+    ),
+    after("kills all it can", "import os\ntry: os.kill(-1, 9)\nexcept ProcessLookupError: pass"),
+    after(
+        "stops itself",
+        "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+        says="did not come to an end",
+    ),
+    after(
+        "overflows the stack in C",
+        "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6):\n    x = [x]\nrepr(x)",
+        says="segmentation fault",
+    ),
+    after("closes the pipe", "import os\nos.closerange(3, 100)", says="process"),
+    after("becomes root", "import os\nos.setuid(0)", says="PermissionError"),
+    after(
+        "lifts its limits",
+        "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
+        says="ValueError",
+    ),
+    after(
+        "mounts a file system",
+        "import ctypes\nassert not ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, 0)",
+        says="AssertionError",
+    ),
+    after(
+        "leaves its namespaces",
+        "import subprocess\nsubprocess.run(['unshare', '--user', 'true'], check=True)",
+        says="CalledProcessError",
+    ),
+    after(
+        "hoards memory that no process maps", "import os\nos.memfd_create('hoard')", says="PermissionError"
+    ),
+    after("leaves a virtual machine", "import socket\nsocket.socket(socket.AF_VSOCK)", says="OSError"),
+    after("writes into the packages", "open(torch.__file__, 'a')", says="Cell 6"),
+    after(
+        "looks for a secret in the variables",
+        "import os, glob\nfor path in glob.glob('/proc/[0-9]*/environ'):\n"
+        "    try: assert 'secret' not in (str(os.environ) + open(path).read()).lower()\n"
+        "    except OSError: pass",
+    ),
+    after(
+        "looks into the processes of others",
+        "import os\nassert [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 500]",
+        says="AssertionError",
+    ),
+    after("fork bomb", "import os\nwhile True:\n    os.fork()", says="BlockingIOError"),
+    after(
+        "thread bomb",
+        "import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(9,)).start()",
+        says="can't start new thread",
+    ),
+    after("a copy of itself that answers too", "import os\nos.fork()"),
+    after(
+        "a child that stays", "import subprocess\nsubprocess.Popen(['sleep', '4321'], start_new_session=True)"
+    ),
+    after(
+        "fills the disk",
+        "for i in range(1000):\n    open(f'/tmp/{i}', 'wb').write(b'0' * 10_000_000)",
+        says="OSError",
+    ),
+    after("writes beside itself", "open('/etc/passwd', 'w')", says="OSError"),
+    after("network", "import socket\nsocket.create_connection(('1.1.1.1', 53), timeout=3)", says="OSError"),
+    after("reads the host's files", "open('/etc/passwd').read()", says="FileNotFoundError"),
+    after(
+        "looks for the references",
+        "from tinygpt.grading.checks import EXERCISES\nEXERCISES[0].measured.__code__",
+        says="AttributeError: __code__",
+    ),
+    spoilt("huge answer", "return torch.zeros(200_000_000)", "crash", "a message may have"),
+    spoilt("list that holds itself", "x = []; x.append(x); return x", "crash", "goes deeper"),
+    spoilt(
+        "shouts on the pipe",
+        "import os\n    for n in range(3, 40):\n"
+        "        try: os.write(n, b'{}' * 1000)\n        except OSError: pass",
+        "garbled",
+        "cannot be read",
+    ),
+    spoilt("forges a reply", FORGERY, "garbled", "replies to nothing that was asked"),
+    spoilt(
+        "pickle bomb",
+        "class Bomb:\n        def __reduce__(self): return print, ('boom',)\n    return Bomb()",
+        "wrong form",
+        "Wanted a tensor",
+    ),
+    spoilt(
+        "a tensor that agrees with everything",
+        "class Yes(torch.Tensor):\n        def __eq__(self, other): return True\n"
+        "    return torch.zeros(1).as_subclass(Yes)",
+        "wrong form",
+        "Wanted shape",
+    ),
+    Submission(
+        "monkeypatched torch",
+        (
+            SETUP,
+            IMPORTS,
+            "torch.allclose = torch.equal = lambda *a, **k: True",
+            "def attention_weights(q, k):\n    return q @ k.mT",
+            CAUSAL,
+        ),
+        ("causal_attention",),
+        "not scaled + no softmax",
+    ),
+    Submission(
+        "tampers with the checks",
+        (SETUP, IMPORTS, "tg.grading.check = lambda *a: 'passed'", STUB, CHECK, CAUSAL),
+        ("causal_attention",),
+        "not written",
+    ),
+    Submission(
+        "right the first time only",
+        (
+            SETUP,
+            IMPORTS,
+            WEIGHTS.replace("attention_weights", "honest"),
+            "seen = set()\ndef attention_weights(q, k):\n    first = q.shape not in seen\n"
+            "    seen.add(q.shape)\n    return honest(q, k) if first else honest(q, k) * 0",
+            CAUSAL,
+        ),
+        ("causal_attention",),
+        "rows do not sum to 1",
+    ),
+    spoilt(
+        "another answer each time",
+        "return torch.rand(*q.shape[:-1], k.shape[-2], dtype=q.dtype)",
+        "changes from call to call",
+    ),
+)

@@ -1,0 +1,177 @@
+"""A class: every submission graded, several at a time, here or on a cluster, and nothing graded twice."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tinygpt.grading.checks import CHAPTERS
+from tinygpt.grading.exercise import Exercise
+from tinygpt.grading.gradebook.graded import Graded, file_stem, graded
+from tinygpt.grading.gradebook.intake import intake
+from tinygpt.grading.gradebook.plain import plain
+from tinygpt.grading.gradebook.shipment import Shipment
+from tinygpt.grading.gradebook.words import text
+from tinygpt.grading.gradebook.write import write_results
+from tinygpt.grading.judge.engines import engine
+from tinygpt.grading.judge.grade import Report, grade_one
+from tinygpt.grading.judge.guard import OutOfTime, bounded
+from tinygpt.grading.judge.notebook import NotANotebook, code_cells
+from tinygpt.grading.judge.private import Hidden, hidden_cases, private_files
+from tinygpt.grading.judge.shortcuts import flags
+from tinygpt.grading.result import Outcome, Result
+from tinygpt.grading.submission import unpack
+from tinygpt.scaling import sweep
+
+READING = 30.0, 1 << 30  # seconds and bytes for reading an answer's code
+LINK = "{0} is a link, or cannot be read. Hand in the notebook itself."
+
+
+def grade_all(
+    submissions: str | os.PathLike[str],
+    chapter: str,
+    out: str | os.PathLike[str],
+    *,
+    private: str | os.PathLike[str] | None = None,
+    roster: str | os.PathLike[str] | None = None,
+    assignment: str = "",
+    workers: int | None = None,
+    ray: str | None = None,
+    sandbox: str = "",
+    unsafe: bool = False,
+    progress: bool = True,
+) -> list[Graded]:
+    """Grades everything that was handed in, and writes gradebooks, feedback and a summary into `out`.
+
+    Grading that was stopped or killed goes on where it was: what is in `out/runs.jsonl` is not graded again,
+    unless the file, the chapter or the hidden checks have changed since.
+
+    Args:
+        submissions: A folder or zip with notebooks at any depth, or one notebook. Paths are names.
+        chapter: Whose exercises they are to solve: "03_attention", or "03".
+        out: The folder to write to; it is made.
+        private: A folder with hidden checks; `private.py` says how they are written.
+        roster: Canvas's export of a gradebook, to be filled.
+        assignment: The column's title in Canvas; "" takes the chapter's name.
+        workers: How many at a time; None means one per core, 0 grades in this process.
+        ray: Address of a Ray cluster, or "local".
+        sandbox: "docker", "podman" or "bubblewrap"; "" takes the first that works.
+        unsafe: Go on without a sandbox where there is none.
+        progress: Show a bar with the time left.
+
+    Returns:
+        What came of each submission, in the order of their names; one that the judge itself failed on has an
+        error, and is tried again next time.
+
+    Raises:
+        ValueError: Nothing to grade, no such chapter, no sandbox, or hidden checks that cannot be used.
+    """
+    chapter, out = chapter_named(chapter), Path(out)
+    hidden = _hidden(private, unsafe)
+    if ray is None:
+        engine(sandbox, unsafe=unsafe)
+    out.mkdir(parents=True, exist_ok=True)
+    how = {"chapter": chapter, "hidden": hidden, "sandbox": sandbox, "unsafe": unsafe}
+    with intake(Path(submissions)) as found:
+        settings = [
+            {"name": one.name, "content": Shipment.of({one.path.name: one.path}), **how}
+            for one in found.submissions
+        ]
+        workers = workers if workers is not None or ray else _cores()
+        runs = sweep(settings, grade, out / "runs.jsonl", workers=workers, ray=ray, progress=progress)
+    made = graded(found.submissions, runs)
+    write_results(out, chapter, made, found.others, Path(roster) if roster else None, assignment or chapter)
+    return made
+
+
+def grade(setting: dict[str, Any]) -> dict[str, Any]:
+    """One submission of a sweep: what JSON can hold of its report, and the places a person should look at."""
+    exercises = CHAPTERS[setting["chapter"]]
+    hidden = _loaded(setting["hidden"]) if setting["hidden"] else {}
+    name = f"{file_stem(setting['name'].rpartition('/')[2])}.ipynb"  # in messages
+    (content,) = setting["content"].files().values()
+    try:
+        content = notebook_bytes(name, content)
+    except ValueError as error:
+        return {**plain(unreadable(name, str(error), exercises, hidden)), "flags": []}
+    with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        how = {"sandbox": setting["sandbox"], "unsafe": setting["unsafe"]}
+        report = grade_one(path, exercises, hidden=hidden, **how)
+        return {**plain(report), "flags": reviewed(path, exercises)}
+
+
+def notebook_bytes(name: str, content: bytes | None) -> bytes:
+    """The notebook that was handed in, itself or in the zip of `tinygpt submit`.
+
+    Raises:
+        ValueError: There is none in it.
+    """
+    if content is None:
+        raise ValueError(LINK.format(name))
+    return unpack(content).notebook if content[:2] == b"PK" else content
+
+
+def reviewed(path: Path, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:
+    """The shortcuts in a notebook, as plain values. What takes too long to read is not read to its end."""
+    try:
+        with bounded(*READING):
+            found = [asdict(flag) for flag in flags(code_cells(path), exercises)]
+    except (NotANotebook, OutOfTime, MemoryError, RecursionError):
+        return []
+    return [{**flag, "text": text(flag["text"])[:200]} for flag in found]
+
+
+def unreadable(name: str, says: str, exercises: Sequence[Exercise], hidden: Hidden) -> Report:
+    """The report of a file in which there is no notebook."""
+    asked = [
+        (e.name, cases, kind)
+        for e in exercises
+        for cases, kind in ((e.cases, "public"), (hidden.get(e.name), "hidden"))
+    ]
+    results = tuple(
+        Result(
+            exercise, tuple(Outcome(c.title, c.points, False) for c in cases), kind, "not a notebook", says
+        )
+        for exercise, cases, kind in asked
+        if cases
+    )
+    return Report(name, results, (says,), 0.0)
+
+
+def chapter_named(name: str) -> str:
+    """The chapter of that name or number.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for chapter in CHAPTERS:
+        if name in (chapter, chapter[:2]):
+            return chapter
+    raise ValueError(f"chapter must be one of {', '.join(CHAPTERS)}, or its number; got {name!r}.")
+
+
+def _hidden(private: str | os.PathLike[str] | None, unsafe: bool) -> Shipment | str:
+    """The hidden checks, after a look whether they can be used; "" for none."""
+    if private is None:
+        return ""
+    if unsafe:
+        raise ValueError("hidden checks need a sandbox: without one, every submission could read them.")
+    files = Shipment.of(private_files(Path(private)))
+    hidden_cases(files.files())
+    return files
+
+
+@lru_cache(maxsize=1)
+def _loaded(files: Shipment) -> Hidden:
+    return hidden_cases(files.files())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

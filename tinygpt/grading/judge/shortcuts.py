@@ -1,0 +1,281 @@
+"""Reads answers for what they were asked to write themselves, and says where a person should look.
+
+Nothing is run, and nothing is scored: code that hides well is not found, and code that is found may be fine.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tinygpt.grading.exercise import Exercise
+
+# In no answer, whatever is asked: the references, and code that cannot be read here.
+ALWAYS = ("tinygpt.grading", "builtins.exec", "builtins.eval")
+KNOWN = (
+    "torch",
+    "tinygpt",
+    "builtins",
+)  # packages whose names are looked up, so that an alias inside them tells
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+MAGIC = re.compile(r"\s*([%!?]|[\w.,\s]+=\s*[%!])|.*\?\s*$")  # lines that only IPython understands
+MOST_NAMES = 20  # that one variable is followed through
+MODULES_OF = ("importlib.import_module", "builtins.__import__")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A place to look at.
+
+    Args:
+        exercise: Whose answer reaches it.
+        cell: The number of the code cell, from 1.
+        line: The line in that cell, from 1.
+        uses: The shortcut, as the exercise names it.
+        text: The line itself.
+    """
+
+    exercise: str
+    cell: int
+    line: int
+    uses: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A piece of code, and the number of its cell."""
+
+    node: ast.AST
+    cell: int
+
+
+def flags(cells: Sequence[str], exercises: Sequence[Exercise]) -> list[Flag]:
+    """Every use of a shortcut in code that an answer can reach: its own, and that of helpers it names.
+
+    Args:
+        cells: The sources of all code cells. Those that are no Python are passed over.
+        exercises: What the answers are to solve.
+    """
+    notebook = _Notebook(cells)
+    return [flag for exercise in exercises for flag in notebook.flags(exercise)]
+
+
+class _Notebook:
+    """What the top level of a notebook defines, and under which names it knows other people's code."""
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        self.lines = [cell.splitlines() for cell in cells]
+        self.trees = [(number, tree) for number, cell in enumerate(cells, 1) if (tree := _parsed(cell))]
+        self.defined: dict[str, list[_Place]] = {}
+        self.aliases: dict[str, set[str]] = {}
+        self.stars: set[str] = set()
+        for number, tree in self.trees:
+            self.stars |= _stars(tree)
+            for node in _top(tree):
+                for name, part in _bound(node):
+                    self.defined.setdefault(name, []).append(_Place(part, number))
+        for _ in range(2):  # an alias may be made of one that stands further below
+            for _, tree in self.trees:
+                for node in _top(tree):
+                    _learn(node, self.aliases, self)
+
+    def flags(self, exercise: Exercise) -> Iterator[Flag]:
+        wanted = {name: name for name in (*ALWAYS, *exercise.shortcuts)}
+        seen = set()
+        for place in self.reached(exercise.name):
+            for node, name in self.uses(place.node):
+                used = _hit(name, wanted)
+                where = (place.cell, getattr(node, "lineno", 0), used)
+                if used and where not in seen:
+                    seen.add(where)
+                    line = self.lines[place.cell - 1][where[1] - 1 : where[1]]
+                    yield Flag(exercise.name, *where, "".join(line).strip())
+
+    def reached(self, name: str) -> list[_Place]:
+        """The code that gives a name its value, and that of all names it uses."""
+        direct = [place for place in self.defined.get(name, ()) if isinstance(place.node, ast.ImportFrom)]
+        found = {id(place.node): place for place in direct}
+        left, known = [name], set()
+        while left:
+            if (name := left.pop()) in known:
+                continue
+            known.add(name)
+            for place in self.defined.get(name, ()):
+                if not isinstance(place.node, (ast.Import, ast.ImportFrom)) and id(place.node) not in found:
+                    found[id(place.node)] = place
+                    left += _read(place.node)
+        return list(found.values())
+
+    def uses(self, node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+        """Every expression of a piece of code that has a dotted name, with each name it may have."""
+        own = _own(node)
+        names = {alias: set(found) for alias, found in self.aliases.items() if alias not in own}
+        for _ in range(2):
+            for inner in ast.walk(node):
+                _learn(inner, names, self)
+        for inner in ast.walk(node):
+            if inner is node and isinstance(inner, ast.ImportFrom):
+                yield inner, f"{inner.module}.{inner.names[0].name}"
+            elif isinstance(inner, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
+                yield from ((inner, name) for name in self.dotted(inner, names))
+                if isinstance(inner, ast.Attribute):
+                    yield inner, f".{inner.attr}"
+
+    def dotted(self, node: ast.AST, names: dict[str, set[str]]) -> set[str]:
+        """The dotted names that an expression may stand for; none for most."""
+        if isinstance(node, ast.Name):
+            plain = {f"{module}.{node.id}" for module in self.stars}
+            ready = {f"builtins.{node.id}"} if node.id not in self.defined else set()
+            return names.get(node.id, set()) | plain | ready
+        if isinstance(node, ast.Attribute):
+            return {f"{base}.{node.attr}" for base in self.dotted(node.value, names)}
+        if isinstance(node, ast.Subscript):
+            return self._item(node, names)
+        return self._call(node, names) if isinstance(node, ast.Call) else set()
+
+    def _item(self, node: ast.Subscript, names: dict[str, set[str]]) -> set[str]:
+        """`sys.modules["torch"]`, `vars(F)["softmax"]` and `F.__dict__["softmax"]`."""
+        key = _string(node.slice)
+        if key is None:
+            return set()
+        bases = self.dotted(node.value, names)
+        call = node.value if isinstance(node.value, ast.Call) and node.value.args else None
+        if call and "builtins.vars" in self.dotted(call.func, names):
+            bases |= {f"{base}.__dict__" for base in self.dotted(call.args[0], names)}
+        inside = {f"{base.removesuffix('.__dict__')}.{key}" for base in bases if base.endswith(".__dict__")}
+        return inside | ({key} if "sys.modules" in bases else set())
+
+    def _call(self, node: ast.Call, names: dict[str, set[str]]) -> set[str]:
+        """`getattr(F, "softmax")` and `importlib.import_module("torch")`."""
+        function = self.dotted(node.func, names)
+        if len(node.args) >= 2 and "builtins.getattr" in function and (name := _string(node.args[1])):
+            return {f"{base}.{name}" for base in self.dotted(node.args[0], names)}
+        if node.args and function & set(MODULES_OF) and (name := _string(node.args[0])):
+            return {name}
+        return set()
+
+
+def _learn(node: ast.AST, names: dict[str, set[str]], notebook: _Notebook) -> None:
+    """Notes what an import or an assignment gives another name to."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            known = alias.name if alias.asname else alias.name.partition(".")[0]
+            names.setdefault(alias.asname or known, set()).add(known)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        for alias in node.names:
+            names.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
+    elif isinstance(node, (ast.Assign, ast.NamedExpr)) and (found := notebook.dotted(node.value, names)):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name) and len(names.get(target.id, ())) < MOST_NAMES:
+                names.setdefault(target.id, set()).update(found - {f"builtins.{target.id}"})
+
+
+def _top(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements that run when a cell runs, those inside of `if`, `for`, `with` and `try` too."""
+    for node in ast.iter_child_nodes(tree):
+        yield node
+        if not isinstance(node, (*SCOPES, ast.expr)):
+            yield from _top(node)
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """The names that a statement of the top level gives a value, each with what gives it."""
+    if isinstance(node, SCOPES):
+        yield node.name, node
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            part = node
+            if isinstance(node, ast.ImportFrom) and node.module:
+                part = ast.copy_location(ast.ImportFrom(node.module, [alias], node.level), node)
+            yield alias.asname or alias.name.partition(".")[0], part
+    elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)):
+        targets = (n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Subscript)))
+        names = {_target(target) for target in targets if isinstance(target.ctx, ast.Store)}
+        yield from ((name, node) for name in names if name)
+
+
+def _target(node: ast.Name | ast.Subscript) -> str | None:
+    """The name that is assigned to, also in `globals()["name"] = …`."""
+    if isinstance(node, ast.Name):
+        return node.id
+    place = node.value.func if isinstance(node.value, ast.Call) else None
+    return _string(node.slice) if isinstance(place, ast.Name) and place.id in ("globals", "locals") else None
+
+
+def _own(node: ast.AST) -> set[str]:
+    """The names that mean something of a function's own inside of it: arguments and local variables."""
+    own = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        shared = {n for inner in ast.walk(node) if isinstance(inner, ast.Global) for n in inner.names}
+        names = (inner for inner in ast.walk(node) if isinstance(inner, ast.Name))
+        own |= {name.id for name in names if isinstance(name.ctx, ast.Store)} - shared
+    return own
+
+
+def _read(node: ast.AST) -> list[str]:
+    """The names of the notebook that a piece of code reads."""
+    own = _own(node)
+    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in own]
+
+
+def _string(node: ast.AST) -> str | None:
+    """A text that stands in the code, perhaps in pieces."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _string(node.left), _string(node.right)
+        return None if left is None or right is None else left + right
+    return None
+
+
+def _stars(tree: ast.AST) -> set[str]:
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    return {node.module for node in nodes for alias in node.names if alias.name == "*"}
+
+
+def _hit(name: str, wanted: dict[str, str]) -> str:
+    """The shortcut that a dotted name is, lies in, or is another name of; "" if it is none."""
+    for shortcut in wanted:
+        if name == shortcut or (name.startswith(f"{shortcut}.") and not shortcut.startswith(".")):
+            return shortcut
+        if not name.startswith(".") and _same(name, shortcut):
+            return shortcut
+    return ""
+
+
+def _same(name: str, shortcut: str) -> bool:
+    """Whether two names lead to one object. Only packages that are loaded anyway are looked into."""
+    one = located(name)
+    return one is not None and callable(one) and one is located(shortcut)
+
+
+@lru_cache(maxsize=10_000)
+def located(name: str) -> Any:
+    """What a dotted name leads to without importing anything or asking an object; None if nowhere."""
+    parts = name.split(".")
+    if parts[0] not in KNOWN:
+        return None
+    found: Any = sys.modules.get(parts[0])
+    for n, part in enumerate(parts[1:], 2):
+        inside = vars(found) if hasattr(found, "__dict__") else {}
+        found = inside.get(part, sys.modules.get(".".join(parts[:n])))
+        if found is None:
+            return None
+    return found
+
+
+def _parsed(source: str) -> ast.Module | None:
+    """A cell's tree, if need be without the lines that only IPython understands."""
+    plain = "\n".join("" if MAGIC.match(line) else line for line in source.split("\n"))
+    for text in (source, plain):
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return None
