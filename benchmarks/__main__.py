@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.core import Options
 
-WORKS = ("train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align", "speculate")
+WORKS = ("train", "generate", "capture", "imports", "tokenizer", "shakespeare", "align", "speculate", "judge")
 
 
 def options(arguments: list[str] | None = None) -> tuple[str, Options]:
@@ -29,6 +29,7 @@ def options(arguments: list[str] | None = None) -> tuple[str, Options]:
     parser.add_argument("--seeds", type=int, default=Options.seeds, help="with --losses, and shakespeare")
     parser.add_argument("--text", type=Path, help="shakespeare: the file, if it is not to be downloaded")
     parser.add_argument("--script", type=Path, help="generate: LLMs-from-scratch's optimised cache")
+    parser.add_argument("--submissions", type=int, default=Options.submissions, help="judge: how many")
     given = vars(parser.parse_args(arguments))
     return given.pop("work"), Options(**{f.name: given[f.name] for f in fields(Options)})
 

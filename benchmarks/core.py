@@ -48,6 +48,7 @@ class Options:
         out: JSON lines are appended there; None keeps none.
         losses, steps, seeds: `train` compares validation losses after so many steps instead of speeds.
         text: file that `shakespeare` trains on; None takes the one in the cache or from the web.
+        submissions: how many `judge` grades.
         script: LLMs-from-scratch's script with the optimised cache, for `generate`; None does without.
     """
 
@@ -62,6 +63,7 @@ class Options:
     seeds: int = 3
     text: Path | None = None
     script: Path | None = None
+    submissions: int = 300
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,124 @@
+"""The gradebook and Canvas's form of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from tinygpt.grading.gradebook.canvas import for_canvas
+from tinygpt.grading.gradebook.graded import Graded, graded
+from tinygpt.grading.gradebook.intake import Submission
+from tinygpt.grading.gradebook.tables import gradebook, written
+from tinygpt.scaling import Result
+
+FLAG = {"exercise": "blend", "cell": 3, "line": 2, "uses": "x.y", "text": "x.y()"}
+
+
+def scores(earned: int) -> dict:
+    exercise = {
+        "name": "blend",
+        "kind": "public",
+        "earned": earned,
+        "possible": 9,
+        "mistake": "",
+        "checks": [],
+    }
+    more = {"problems": ["=Cell 1: no"], "flags": [FLAG], "seconds": 1.5}
+    return {"earned": earned, "possible": 9, "exercises": [exercise, {**exercise, "kind": "hidden"}], **more}
+
+
+def made(**earned: int | None) -> list[Graded]:
+    """Graded submissions; None is one that the judge failed on."""
+    runs = [
+        Result("", {}, {} if n is None else scores(n), 0.0, "boom" if n is None else "")
+        for n in earned.values()
+    ]
+    return graded([Submission(name, Path()) for name in earned], runs)
+
+
+def rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+def roster(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "roster.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    return path
+
+
+def test_the_gradebook_adds_hidden_points_and_says_what_to_review() -> None:
+    head, kim, bad = rows(gradebook("01_next_token", made(**{"kim_LATE_7_8_hw": 4, "bad": None})))
+    found = dict(zip(head, kim, strict=True))
+    assert found["blend"] == "8" and found["earned"] == "4" and found["bits_per_byte"] == "0"
+    assert (found["canvas id"], found["late"]) == ("7", "late")
+    assert found["review"] == "blend uses x.y (cell 3, line 2)." and found["remarks"] == "'=Cell 1: no"
+    found = dict(zip(head, bad, strict=True))
+    assert found["earned"] == found["blend"] == "" and "The judge failed: boom" in found["remarks"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "-1+1"])
+def test_no_text_is_a_formula(text: str) -> None:
+    assert rows(written([[text, -1.5, "-1.5", "a=1"]])) == [[f"'{text}", "-1.5", "-1.5", "a=1"]]
+
+
+def test_without_a_roster_canvas_gets_those_whose_number_is_known() -> None:
+    found = for_canvas(made(doe_LATE_11_1_hw=3, roe_12_2_hw=None, ann=5), "Week 3", 9)
+    assert rows(found.text) == [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Week 3"],
+        ["    Points Possible", "", "", "", "", "9"],
+        ["doe", "11", "", "", "", "3"],
+        ["roe", "12", "", "", "", ""],
+    ]
+    assert found.unplaced == ("ann",)
+
+
+def test_a_roster_keeps_its_rows_and_columns_and_is_filled(tmp_path: Path) -> None:
+    path = roster(
+        tmp_path,
+        "Student,ID,SIS User ID,SIS Login ID,Section,Week 2 (81),Week 3 (82),Final (read only)",
+        ",,,,,Manual Posting,,",
+        '    Points Possible,,,,,5,"",(read only)',
+        '"Doe, Jane",11,s1,jdoe,A,5,,50',
+        '"=Roe, Rick",12,s2,rroe@uni.edu,A,-2,1,',
+        '"Ann, Other",13,s3,ann,B,,,',
+    )
+    submissions = made(
+        doe_11_1_hw=3, doe_11_2_hw=7, doe_11_3_hw=2, rroe=4, stranger=1, **{"s3/homework": 2, "x_99_1_hw": 6}
+    )
+    found = for_canvas(submissions, "Week 3", 9, path)
+    assert rows(found.text)[1:] == [
+        ["", "", "", "", "", "Manual Posting", "", ""],
+        ["    Points Possible", "", "", "", "", "5", "9", "(read only)"],
+        ["Doe, Jane", "11", "s1", "jdoe", "A", "5", "7", "50"],
+        ["'=Roe, Rick", "12", "s2", "rroe@uni.edu", "A", "-2", "4", ""],
+        ["Ann, Other", "13", "s3", "ann", "B", "", "2", ""],
+    ]
+    assert found.unplaced == ("stranger", "x_99_1_hw")
+
+
+def test_a_new_column_stands_before_canvas_own_sums_and_short_rows_are_filled(tmp_path: Path) -> None:
+    path = roster(tmp_path, "Student,ID,SIS User ID,SIS Login ID,Section,Total (read only)", '"Doe, Jane",11')
+    found = rows(for_canvas(made(janedoe=1, doejane=3), "New", 9, path).text)
+    assert found == [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "New", "Total (read only)"],
+        ["    Points Possible", "", "", "", "", "9", ""],
+        ["Doe, Jane", "11", "", "", "", "3", ""],
+    ]
+
+
+def test_a_name_that_two_students_could_have_is_nobodys(tmp_path: Path) -> None:
+    head = "Student,ID,SIS User ID,SIS Login ID,Section"
+    path = roster(tmp_path, head, '"Doe, J",11,,j@a,', '"Doe, J",12,,j@b,', '"Poe, P",3,,p,')
+    found = for_canvas(made(doej=1, j=2, **{"3_homework": 5}), "New", 9, path)
+    assert found.unplaced == ("doej", "j", "3_homework")
+
+
+def test_a_roster_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='columns "Student" first and "ID"; got name, points'):
+        for_canvas([], "x", 1, roster(tmp_path, "name,points"))
+    (tmp_path / "latin.csv").write_bytes(b"Student,ID\n\xff,1\n")
+    with pytest.raises(ValueError, match="no CSV in UTF-8"):
+        for_canvas([], "x", 1, tmp_path / "latin.csv")

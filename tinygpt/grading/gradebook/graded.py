@@ -1,0 +1,107 @@
+"""A submission that has been graded, as the pages and tables want it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinygpt.grading.gradebook.intake import Submission
+from tinygpt.grading.gradebook.words import text
+from tinygpt.scaling import Result as Run
+
+LONGEST_STEM = 100
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)  # names that Windows keeps for itself
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One submission and what came of it.
+
+    Args:
+        submission: Whose it is.
+        run: What the sweep kept: the values that `plain` gives, and flags.
+        stem: What its feedback files are called, without ending.
+    """
+
+    submission: Submission
+    run: Run
+    stem: str
+
+    @property
+    def name(self) -> str:
+        return self.submission.name
+
+    @property
+    def canvas_id(self) -> str:
+        return self.submission.canvas_id
+
+    @property
+    def late(self) -> bool:
+        return self.submission.late
+
+    @property
+    def error(self) -> str:
+        """Why the judge failed on it, or ""."""
+        return text(self.run.error)
+
+    @property
+    def earned(self) -> int:
+        return self.run.scores.get("earned", 0)
+
+    @property
+    def possible(self) -> int:
+        return self.run.scores.get("possible", 0)
+
+    @property
+    def seconds(self) -> float:
+        return self.run.scores.get("seconds", 0.0)
+
+    @property
+    def exercises(self) -> list[dict[str, Any]]:
+        return self.run.scores.get("exercises", [])
+
+    @property
+    def problems(self) -> list[str]:
+        return self.run.scores.get("problems", [])
+
+    @property
+    def flags(self) -> list[dict[str, Any]]:
+        return self.run.scores.get("flags", [])
+
+    @property
+    def reviews(self) -> list[str]:
+        """What a person should look at, in sentences."""
+        return [f"{f['exercise']} uses {f['uses']} (cell {f['cell']}, line {f['line']})." for f in self.flags]
+
+    @property
+    def remarks(self) -> list[str]:
+        return [f"The judge failed: {self.error}. Grade again to try again."] if self.error else self.problems
+
+
+def graded(submissions: Sequence[Submission], runs: Sequence[Run]) -> list[Graded]:
+    """Submissions with their runs, and with names for files that differ on every file system."""
+    stems = [file_stem(one.name) for one in submissions]
+    often = Counter(stem.casefold() for stem in stems)
+    clash = [often[stem.casefold()] > 1 for stem in stems]
+    return [
+        Graded(one, run, f"{stem}-{_digest(one.name)}" if also else stem)
+        for one, run, stem, also in zip(submissions, runs, stems, clash, strict=True)
+    ]
+
+
+def file_stem(name: str) -> str:
+    """A name that is a file's name everywhere; a digest tells apart what such names cannot."""
+    flat = unicodedata.normalize("NFC", name).replace("/", "__")
+    safe = re.sub(r"[^\w.-]", "_", flat)[:LONGEST_STEM].strip(".-")
+    if safe and safe == flat and safe == name.replace("/", "__") and not RESERVED.fullmatch(safe):
+        return safe
+    return f"{safe.rstrip('.') or 'submission'}-{_digest(name)}".lstrip("-")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]

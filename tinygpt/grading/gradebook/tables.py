@@ -1,0 +1,66 @@
+"""The gradebook as a table that any spreadsheet reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tinygpt.grading.checks import CHAPTERS
+from tinygpt.grading.gradebook.graded import Graded
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def gradebook(chapter: str, graded: Sequence[Graded]) -> str:
+    """One row per submission: points, what each exercise got, what a person should look at, and remarks."""
+    names = [exercise.name for exercise in CHAPTERS[chapter]]
+    head = ["submission", "canvas id", "late", "earned", "possible", *names, "seconds", "review", "remarks"]
+    return written([head, *(_row(one, names) for one in graded)])
+
+
+def written(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV in which no text is a formula."""
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([cell(value) for value in row] for row in rows)
+    return file.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, as text. Numbers stay numbers.
+
+    Example:
+        >>> cell("=1+1"), cell("-2.5"), cell(3)
+        ("'=1+1", '-2.5', 3)
+    """
+    return (
+        f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not _number(value) else value
+    )
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _row(one: Graded, names: Sequence[str]) -> list[Any]:
+    points: dict[str, Any] = dict.fromkeys(names, "" if one.error else 0)
+    for exercise in one.exercises:
+        points[exercise["name"]] += exercise["earned"]
+    review = " ".join(one.reviews)
+    late = "late" if one.late else ""
+    total = [one.earned, one.possible] if not one.error else ["", ""]
+    return [
+        one.name,
+        one.canvas_id,
+        late,
+        *total,
+        *points.values(),
+        one.seconds,
+        review,
+        " ".join(one.remarks),
+    ]
