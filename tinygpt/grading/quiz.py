@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
-from tinygpt.grading.markup import html
+from tinygpt.grading import record
+from tinygpt.grading.markup import html, mark
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Quiz:
         """
         asked = self.questions[question - 1]
         choice, why = list(asked.choices.items())[ascii_lowercase.index(letter)]
+        record.note_answer(asked.asks, choice == asked.right)
         return f"{'Right.' if choice == asked.right else 'Not this one.'} {why}"
 
     def __repr__(self) -> str:
@@ -95,5 +97,4 @@ def _section(number: int, question: Question) -> str:
 
 
 def _verdict(right: bool) -> str:
-    colour, text = ("#0072B2", "✓ Right.") if right else ("#D55E00", "✗ Not this one.")
-    return f'<b style="color: {colour}">{text}</b>'
+    return mark("✓ Right." if right else "✗ Not this one.", right)

@@ -1,5 +1,7 @@
 """Writes the student notebooks: `python -m tinygpt.grading.release` turns `solutions/` into `exercises/`.
 
+It also notes in `shipped.json` how the course looks that a student gets.
+
 A solution notebook is the only source. Its markers are nbgrader's: what stands between `### BEGIN SOLUTION`
 and `### END SOLUTION` becomes a stub, what stands between `### BEGIN HIDDEN TESTS` and
 `### END HIDDEN TESTS` disappears, and so do the cells tagged "bank": right and wrong answers for the tests.
@@ -12,6 +14,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from tinygpt.grading import shipped
 
 BANK = "bank"
 STUB = "your code here"
@@ -75,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     for path in release(options.solutions, options.exercises):
         print(path)
+    if (root := shipped.FILE.parents[2]) == options.exercises.resolve().parent:
+        print(shipped.write(root))
 
 
 def _student_cell(cell: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,16 @@
+"""`tinygpt load`: puts back what `tinygpt save` saved; what stands there before is kept as a copy."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinygpt.grading.restore import load_work
+
+
+def run(argv: list[str]) -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="tinygpt load", description=__doc__)
+    parser.add_argument("file", help="say tinygpt-work-20260101-120000.zip")
+    options = parser.parse_args(argv)
+    print(load_work(options.file))
+    return 0
