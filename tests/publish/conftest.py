@@ -1,0 +1,3 @@
+from views.conftest import browser
+
+__all__ = ["browser"]
