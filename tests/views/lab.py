@@ -50,14 +50,14 @@ class Lab:
     """A running server: its files under `folder`, its REST interface, the address of a notebook."""
 
     def __init__(self, folder: Path, address: str, token: str) -> None:
-        self.folder, self._address, self._token = folder, address, token
+        self.folder, self.address, self.token = folder, address, token
 
     def url(self, name: str) -> str:
-        return f"{self._address}lab/tree/{name}?reset&token={self._token}"
+        return f"{self.address}lab/tree/{name}?reset&token={self.token}"
 
     def call(self, path: str, method: str = "GET") -> Any:
-        request = urllib.request.Request(self._address + "api/" + path, method=method)
-        request.add_header("Authorization", f"token {self._token}")
+        request = urllib.request.Request(self.address + "api/" + path, method=method)
+        request.add_header("Authorization", f"token {self.token}")
         with urllib.request.urlopen(request, timeout=10) as answer:
             body = answer.read()
         return json.loads(body) if body else None
@@ -68,13 +68,19 @@ class Lab:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Lab]:
-    """Runs JupyterLab on `folder` with settings, runtime files and a token of its own."""
+def serve(folder: Path, python: str = sys.executable, path: str = str(ROOT)) -> Iterator[Lab]:
+    """Runs JupyterLab on `folder` with settings, runtime files and a token of its own.
+
+    Args:
+        folder: What the server shows, and where it keeps what is its own.
+        python: The interpreter, and so the environment, of server and kernels.
+        path: Their PYTHONPATH.
+    """
     token = secrets.token_hex(16)
     places = {
         f"JUPYTER_{name}_DIR": str(folder / f".{name.lower()}") for name in ("CONFIG", "DATA", "RUNTIME")
     }
-    environment = os.environ | places | {"IPYTHONDIR": str(folder / ".ipython"), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | places | {"IPYTHONDIR": str(folder / ".ipython"), "PYTHONPATH": path}
     options = [
         "--no-browser",
         "--ip=127.0.0.1",
@@ -82,7 +88,7 @@ def serve(folder: Path) -> Iterator[Lab]:
         "--allow-root",
         f"--IdentityProvider.token={token}",
     ]
-    command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
+    command = [python, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
     quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (folder / ".config" / "labconfig").mkdir(parents=True, exist_ok=True)
     (folder / ".config" / "labconfig" / "page_config.json").write_text(json.dumps(quiet))

@@ -178,7 +178,7 @@ def test_without_a_kernel_it_shows_what_was_recorded(show: Callable[..., Page]) 
     ]
     texts = page.locator(".said p").all_text_contents()
     assert texts == [answer for turn in view.turns for answer in turn.answers.values()]
-    assert page.locator("h4").first.inner_text() == "base (continues the text)"
+    assert page.locator(".said h3").first.inner_text() == "base (continues the text)"
     assert page.get_by_role("textbox").count() == 0 and page.get_by_role("slider").count() == 0
     assert "Run the cell to ask your own." in page.locator(".say").inner_text()
     page.get_by_role("button", name="tuned").press("Enter")

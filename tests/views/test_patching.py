@@ -113,7 +113,7 @@ def test_the_table_holds_the_grid(show: Callable[..., Page]) -> None:
     page.press(page.page.get_by_role("button", name="Table"), "Enter")
     rows = [row.locator("th,td").all_inner_texts() for row in page.page.locator("tr").all()]
     assert rows == [
-        ["", "H0", "H1", "H2", "H3"],
+        ["layer", "H0", "H1", "H2", "H3"],
         ["L0", "0.000", "0.125", "0.000", "0.000"],
         ["L1", "0.000", "0.000", "−0.250", "0.000"],
     ]

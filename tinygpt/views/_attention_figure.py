@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_LINES = ("#009e73", "#c46c9b", "#b97f00", "#3a97cc")
 
 
 def figure(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
 
-LINES = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+LINES = ("#009e73", "#c46c9b", "#b97f00", "#3a97cc")
 
 
 def plain(text: str, most: int = 12) -> str:
@@ -64,10 +64,12 @@ def cells(
 
 
 def _write(axes: Axes, image: AxesImage, words: Sequence[Sequence[str]], most: int) -> None:
-    shades = image.to_rgba(image.get_array())[..., :3] @ np.array([0.299, 0.587, 0.114])
+    rgb = image.to_rgba(image.get_array())[..., :3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = linear @ np.array([0.2126, 0.7152, 0.0722])
     for y, row in enumerate(words):
         for x, word in enumerate(row):
-            colour = "black" if shades[y, x] > 0.5 else "white"
+            colour = "black" if light[y, x] > 0.179 else "white"
             axes.text(
                 x,
                 y,

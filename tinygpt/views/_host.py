@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
+_SCRIPT = re.compile(
+    r'(data-view="(\w+)">(?:(?!data-view=).)*?atob\(")([A-Za-z0-9+/=]+)("\), \(c\))', re.DOTALL
+)
 WIDTH = 736  # of a still picture on a page, in CSS pixels
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 # The module travels deflated, a third of its size, and becomes an inline script: nothing to fetch or to eval.
-_FRAGMENT = """<div class="tinygpt-view" data-tinygpt="{id}"><img alt="" src="data:image/png;base64,{still}" \
-width="{width}" style="image-rendering:pixelated"><pre>{text}</pre></div>
+_FRAGMENT = """<div class="tinygpt-view" data-tinygpt="{id}" data-view="{view}"><img alt="" \
+src="data:image/png;base64,{still}" width="{width}" style="image-rendering:pixelated"><pre>{text}</pre></div>
 <script type="module">
 const bytes = Uint8Array.from(atob("{source}"), (c) => c.charCodeAt(0));
 const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -38,10 +41,11 @@ document.head.append(script);
 </script>"""
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>{title}</title></head>
-<body>
+<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>{title}</title>
+<style>html{{background:Canvas;color:CanvasText}}h1{{position:absolute;clip-path:inset(50%)}}</style></head>
+<body><main><h1>{title}</h1>
 {fragment}
-</body></html>
+</main></body></html>
 """
 
 
@@ -92,6 +96,28 @@ def _widget_class(name: str) -> type[anywidget.AnyWidget]:
             "selected": traitlets.List().tag(sync=True),
         },
     )
+
+
+@functools.cache
+def _static_module(name: str) -> bytes:
+    return module(name).replace("export default live(mount);\n", "").encode()
+
+
+def with_present_scripts(page: str) -> str:
+    """Returns HTML in which every stored view runs this package's script, not the one it was stored with.
+
+    Args:
+        page: what `fragment` gave, or any page that holds such pieces.
+    """
+
+    def present(found: re.Match[str]) -> str:
+        source = _static_module(found[2])
+        # Not every zlib packs the same source into the same bytes: one that is up to date stays.
+        same = zlib.decompress(base64.b64decode(found[3])) == source
+        packed = found[3] if same else base64.b64encode(zlib.compress(source, 9)).decode()
+        return found[1] + packed + found[4]
+
+    return _SCRIPT.sub(present, page)
 
 
 class View:
@@ -149,14 +175,14 @@ class View:
 
     def _html(self, still: bytes, width: int) -> str:
         payload = base64.b64encode(self._packed()[1]).decode()
-        source = module(self._module).replace("export default live(mount);\n", "").encode()
         call = f'start("{self._id}", "{payload}", mount)'
         return _FRAGMENT.format(
             id=self._id,
             text=html.escape(self._text()),
             still=base64.b64encode(still).decode(),
             width=width,
-            source=base64.b64encode(zlib.compress(source, 9)).decode(),
+            view=self._module,
+            source=base64.b64encode(zlib.compress(_static_module(self._module), 9)).decode(),
             call=json.dumps(call),
         )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tinygpt.views._caches import CacheShape
 
-PREFILL, DECODE, GONE, EMPTY = "#0072b2", "#e69f00", "#d0d7de", "#f2f4f6"
+PREFILL, DECODE, GONE, EMPTY = "#0072b2", "#b97f00", "#d0d7de", "#f2f4f6"
 
 
 def figure(

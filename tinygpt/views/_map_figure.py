@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {
-    "embedding": "#e69f00",
+    "embedding": "#b97f00",
     "positions": "#f0e442",
     "attention": "#0072b2",
-    "cross": "#cc79a7",
+    "cross": "#c46c9b",
     "feed_forward": "#009e73",
     "norms": "#777777",
     "head": "#d55e00",

@@ -57,6 +57,7 @@ export function explain(view, { weights, scores }, query, key) {
 const STYLE = `
 .cols{display:flex;flex-wrap:wrap;gap:14px 26px;align-items:flex-start}
 .left,.stage{flex:none}
+@media (max-width:600px){.left,.stage{max-width:100%;overflow-x:auto;padding:5px}}
 h3{font-size:1em;font-weight:650;margin:0 0 .25em}
 h3 span{font-weight:400}
 .strip{display:flex;flex-wrap:wrap;gap:.25em .15em;margin:.6em 0 .2em;max-width:100%}

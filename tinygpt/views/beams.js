@@ -4,7 +4,7 @@ import { asked, byStep, endedBy, lineOf, nodesOf, verdictOn } from "./beam_tree.
 import { nodeWords, stepWords } from "./beam_words.js";
 import { fitted } from "./cells.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
-import { clamp, element, followTheme, format, inks, lettering, live, onEscape, shell, sized, toggle } from "./host.js";
+import { clamp, element, followTheme, format, inks, lettering, live, onEscape, redrawn, rest, shell, sized, toggle } from "./host.js";
 import { scrubber } from "./scrubber.js";
 
 const MANY_ENDED = 10;
@@ -144,13 +144,13 @@ export function mount(host, view, link, kept = {}) {
     slider.value = state.penalty;
     value.textContent = format(state.penalty, 2);
     slider.setAttribute("aria-valuetext", value.textContent);
-    back.disabled = state.penalty === view.penalty;
-    list.replaceChildren(...ended.slice(0, MANY_ENDED).map(({ node, score }, i) => {
+    rest(back, state.penalty === view.penalty);
+    redrawn(list, () => list.replaceChildren(...ended.slice(0, MANY_ENDED).map(({ node, score }, i) => {
       const button = element("button", { type: "button", class: i ? "" : "best", "aria-pressed": String(node.i === state.node) }, element("span", {}, `${i + 1}.`), element("b", {}, `score ${format(score)}`),
         element("span", { class: "soft" }, `= ${format(node.score)} / ${node.step}^${format(state.penalty, 2)}`), element("span", { class: "mono" }, textOf(node.i)));
       button.onclick = () => go({ node: node.i });
       return element("li", {}, button);
-    }));
+    })));
     const more = ended.length > MANY_ENDED ? `${ended.length - MANY_ENDED} more ended. ` : "";
     const other = `The search itself went by ${format(view.penalty, 2)}. Within a step all texts are equally long, so the penalty prunes nothing; but by another one the search might have stopped elsewhere, and found other texts.`;
     note.textContent = more + (ended.length ? (state.penalty === view.penalty ? "" : other) : "No text has ended yet.");

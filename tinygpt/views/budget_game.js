@@ -181,6 +181,7 @@ export function mount(host, view, link, kept = {}) {
     const refusal = betRefusal(numbers);
     if (refusal) return refuse(refusal);
     go({ ...state, bet: numbers });
+    again.focus();
   };
   again.onclick = () => {
     typed = ["", "", ""];

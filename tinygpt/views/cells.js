@@ -16,8 +16,9 @@ export function shorten(text, most) {
   return characters.length > most ? characters.slice(0, Math.max(most - 1, 0)).join("") + "…" : text;
 }
 
-// Black or white, whichever can be read on a colour.
-export const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 128 ? "#000" : "#fff");
+// Black or white, whichever can be read on a colour: at the luminance where they change, both have a contrast of 4.6.
+const light = (channel) => (channel <= 10 ? channel / 3295 : ((channel / 255 + 0.055) / 1.055) ** 2.4);
+export const inkOn = (colour) => (colour.reduce((sum, c, i) => sum + [0.2126, 0.7152, 0.0722][i] * light(c), 0) > 0.179 ? "#000" : "#fff");
 
 // Between stops of [red, green, blue], evenly spaced from 0 to 1.
 export function blend(stops, x) {

@@ -16,7 +16,7 @@ const CHAT_STYLE = FRAME_STYLE + `
 .said{display:grid;gap:.5em;grid-template-columns:repeat(auto-fit,minmax(min(100%,15em),1fr))}
 .said>div{border:1px solid var(--line);border-radius:5px;padding:.25em .7em;min-width:0}
 .said>div[hidden]{display:none}
-.said h4{font:inherit;font-weight:650;color:var(--query);margin:0}
+.said h3{font:inherit;font-weight:650;color:var(--query);margin:0}
 .said p{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;min-height:1.45em}
 .said .refused{color:var(--soft);font-style:italic}
 .writing::after{content:"▁";color:var(--key)}
@@ -72,7 +72,7 @@ export function mount(host, view, link, kept = {}) {
     const under = Object.keys(mix).length ? [element("span", { class: "soft" }, mixture(mix))] : [];
     const cells = models.map((name) => {
       const kind = refused.includes(name) ? { class: "refused" } : number === writing && name === (Object.keys(answers).at(-1) ?? models[0]) ? { class: "writing" } : {};
-      const cell = element("div", {}, element("h4", {}, name + (view.raw.includes(name) ? " (continues the text)" : "")), element("p", kind, answers[name] ?? ""));
+      const cell = element("div", {}, element("h3", {}, name + (view.raw.includes(name) ? " (continues the text)" : "")), element("p", kind, answers[name] ?? ""));
       cell.hidden = hidden.has(name);
       return cell;
     });

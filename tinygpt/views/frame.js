@@ -13,7 +13,7 @@ h3 span{font-weight:400}
 // `layout` draws all again; `tabulate` returns the tables' nodes, and is asked only while they are shown; without it there is no table.
 export function framed(host, title, { controls = [], ends = [], layout, tabulate }) {
   let big = false;
-  const table = element("div", { tabindex: "-1", class: "scroll" });
+  const table = element("div", { tabindex: "0", role: "group", "aria-label": "Table", class: "scroll" });
   table.hidden = true;
   const refresh = () => table.hidden || table.replaceChildren(...tabulate());
   const tableButton = tabulate ? [toggle("Table", (on) => { table.hidden = !on; refresh(); })] : [];

@@ -39,8 +39,9 @@ export async function unpack(payload) {
   return { ...JSON.parse(new TextDecoder().decode(bytes.subarray(4, end))), data: bytes.subarray(end) };
 }
 
-// Okabe–Ito, without the yellow that vanishes on white and the two that mark query and key.
-export const LINES = ["#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+// Okabe–Ito without the yellow and the two that mark query and key, darkened until they stand out from white, 3 to 1,
+// and still do from a dark page.
+export const LINES = ["#009e73", "#c46c9b", "#b97f00", "#3a97cc"];
 
 // Arrow keys as (down, right).
 export const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -104,7 +105,7 @@ const SHELL_STYLE = `
 :host([data-big]){--size:21px}
 :host([hidden]){display:none}
 *{box-sizing:border-box}
-canvas[hidden]{display:none}
+[hidden]{display:none!important}
 .view{font:var(--size)/1.45 system-ui,sans-serif;color:var(--ink);padding:6px 4px;max-width:1500px}
 .bar{display:flex;flex-wrap:wrap;gap:.4em .9em;align-items:center;margin-bottom:.5em}
 .bar h2{font-size:1.1em;font-weight:650;margin:0}
@@ -112,6 +113,7 @@ canvas[hidden]{display:none}
 .push{margin-left:auto}
 button{font:inherit;font-size:.92em;color:inherit;background:var(--paper);border:1px solid var(--line);
 border-radius:6px;padding:.12em .65em;cursor:pointer;white-space:nowrap}
+.bar button[aria-disabled=true]{color:var(--soft);border-style:dashed;cursor:default}
 button:hover{border-color:var(--soft)}
 button[aria-pressed=true],button[aria-checked=true]{background:var(--query);border-color:var(--query);color:#fff}
 :host([data-dark]) button[aria-pressed=true],:host([data-dark]) button[aria-checked=true]{color:#0b0e11}
@@ -176,6 +178,18 @@ export const toggle = (text, flip) => {
   };
   return button;
 };
+
+// A node that is drawn anew takes the focus with it: it goes to what then stands in the same place.
+export function redrawn(node, draw) {
+  const stops = () => [...node.querySelectorAll("button:not(:disabled),input")];
+  const at = stops().indexOf(node.getRootNode().activeElement);
+  draw();
+  if (at >= 0) stops()[Math.min(at, stops().length - 1)]?.focus();
+}
+
+// A button that does nothing for now, and says so, without being taken away from under the focus.
+export const rest = (button, on) => button.setAttribute("aria-disabled", on);
+export const rests = (button) => button.getAttribute("aria-disabled") === "true";
 
 // Escape is the view's while it is inside of it: JupyterLab would leave the cell.
 export function onEscape(box, act) {

@@ -3,7 +3,7 @@ import { cacheBytes, headChoices, keptOf, switched, totalOf, weightBytes, window
 import { cellGrid, colourBar, fitted } from "./cells.js";
 import { choice } from "./choice.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
-import { cividis, clamp, element, followTheme, format, halves, inks, live, onEscape, shell } from "./host.js";
+import { ARROWS, cividis, clamp, element, followTheme, format, halves, inks, live, onEscape, shell } from "./host.js";
 import { lanes } from "./lanes.js";
 import { axisOf, prefixed, rounded } from "./laws.js";
 import { plane } from "./plane.js";
@@ -66,7 +66,7 @@ export function mount(host, view, link, kept = {}) {
     listed("batch", "batch", counted), listed("heads", "key/value heads", (count) => `${count} of ${shapeOf().n_heads}`),
     listed("window", "window, tokens", (size) => (size ? counted(size) : "all")), listed("number", "bytes per number", (size) => `${size} ${OF_NUMBERS[size] ?? ""}`)];
   const facts = element("dl");
-  const held = element("canvas", { class: "lanes", role: "img" });
+  const held = element("canvas", { class: "lanes", tabindex: "0", role: "application" });
   const curve = element("canvas", { role: "img" });
   const source = element("p", { class: "note soft" });
   const grid = cellGrid(host, "Norms: layers and heads down, tokens across. Arrow keys move.", { peek: (found) => { told(found); }, lock: (found) => { at = found; grid.draw(at); told(found); } });
@@ -129,7 +129,7 @@ export function mount(host, view, link, kept = {}) {
     const wide = beside ? clamp((room - 48) * 0.56, 240, 820) : Math.max(room, 240);
     const shape = shapeOf();
     scale = lanes(held, host, { shape, now, width: wide, text });
-    held.setAttribute("aria-label", `${shape.n_layers} layers with ${now.heads} of ${shape.n_heads} lanes: ${counted(now.prompt)} tokens of the prompt and ${counted(now.fresh)} generated, of ${counted(shape.context)}; ${counted(keptOf(totalOf(now), now.window))} are held.`);
+    held.setAttribute("aria-label", `${shape.n_layers} layers with ${now.heads} of ${shape.n_heads} lanes: ${counted(now.prompt)} tokens of the prompt and ${counted(now.fresh)} generated, of ${counted(shape.context)}; ${counted(keptOf(totalOf(now), now.window))} are held. Arrow keys move.`);
     drawGrowth(beside ? clamp((room - 48) * 0.44, 240, 640) : Math.max(room, 240), text);
   }
 
@@ -149,7 +149,7 @@ export function mount(host, view, link, kept = {}) {
     full.xs = full.xs.filter((_, i) => full.ys[i] <= limit);
     full.ys = full.ys.slice(0, full.xs.length);
     const total = totalOf(now);
-    const series = [...(now.heads === shape.n_heads && !now.window ? [] : [full]), line("", all.filter((count) => count <= now.prompt), ink.query), line("", all.filter((count) => count >= now.prompt && count <= total), "#e69f00"),
+    const series = [...(now.heads === shape.n_heads && !now.window ? [] : [full]), line("", all.filter((count) => count <= now.prompt), ink.query), line("", all.filter((count) => count >= now.prompt && count <= total), "#b97f00"),
       line("cache", all.filter((count) => count >= total), ink.soft, { dash: [2, 3], width: 1.8 }), line("", [total], ink.key, { dots: true, shape: 0 })];
     plane(curve, host, { series, rulers: [["weights", weights / unit]], width, tall: text * 20, text, at: [series.length - 1, 0],
       x: axisOf("tokens of each sequence", [0, context], false, clamp(width / text / 9, 2, 6), (count) => (count ? rounded(count) : "0")), y: { label: ["bytes", "kB", "MB", "GB", "TB"][power], range: [0, limit] } });
@@ -199,7 +199,19 @@ export function mount(host, view, link, kept = {}) {
     peek = found ? pointed(found) : "";
     say();
   };
-  held.onpointerleave = () => { peek = ""; say(); };
+  held.onpointerleave = held.onblur = () => { peek = ""; say(); };
+  // By the arrow keys up and down over the lanes, left and right over the tokens.
+  let walked = { lane: 0, token: 0 };
+  held.onkeydown = (event) => {
+    const [down, right] = ARROWS[event.key] ?? [];
+    if (down === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { n_layers, context } = shapeOf();
+    walked = { lane: clamp(walked.lane + down, 0, n_layers * now.heads - 1), token: clamp(walked.token + right, 0, context - 1) };
+    peek = pointed({ layer: Math.floor(walked.lane / now.heads), head: walked.lane % now.heads, token: walked.token });
+    say();
+  };
 
   function tabulate() {
     const rows = Object.entries(shapes).map(([name, shape]) => {

@@ -2,7 +2,7 @@
 import { clamp, inks, lettering, roundStep, sized, ticks } from "./host.js";
 import { partsOf } from "./cache_sizes.js";
 
-const DECODE_COLOUR = "#e69f00";
+const DECODE_COLOUR = "#b97f00";
 // A lane as high as this shows keys above values, and the outlines of lanes that are saved.
 const DOUBLE = 7;
 

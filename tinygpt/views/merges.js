@@ -1,6 +1,6 @@
 // Merges: byte-pair encoding learnt from a text, one merge at a time.
 import { compile, learn, toBytes, toText, wordsOf } from "./bpe.js";
-import { clamp, element, followTheme, format, live, shell, toggle } from "./host.js";
+import { clamp, element, followTheme, format, live, redrawn, shell, toggle } from "./host.js";
 import { PIECE_STYLE, SHOWN, hex, nameOf, paintPieces, treeOf } from "./pieces.js";
 import { scrubber } from "./scrubber.js";
 
@@ -131,7 +131,7 @@ export function mount(host, view, link, kept = {}) {
     };
     const where = scrub.node.querySelector("output");
     where.before(move("◀ Back", -1), move("Step ▶", 1));
-    rail.replaceChildren(scrub.node);
+    redrawn(rail, () => rail.replaceChildren(scrub.node));
     draw();
   }
 

@@ -34,7 +34,7 @@ export function boxesOf({ name, path, count, block, norm }) {
 }
 
 const MAP_STYLE = CHOICE_STYLE + `
-:host{--embedding:#e69f00;--positions:#a89a00;--attention:#0072b2;--cross:#cc79a7;--feed_forward:#009e73;--norms:#7d858e;--head:#d55e00;--block:#57606a}
+:host{--embedding:#b97f00;--positions:#8f8300;--attention:#0072b2;--cross:#c46c9b;--feed_forward:#009e73;--norms:#7d858e;--head:#d55e00;--block:#57606a}
 :host([data-dark]){--attention:#56b4e9;--head:#ff9a4d;--block:#a6b0ba}
 .letters{display:flex;flex-wrap:wrap;gap:.1em 1.1em;margin:.2em 0 .5em}
 .letters b{font-weight:700}
@@ -85,7 +85,7 @@ export function mount(host, view, link, kept = {}) {
   let peek = null;
 
   // ---- parts
-  const table = element("div", { class: "scroll", tabindex: "-1" });
+  const table = element("div", { tabindex: "0", role: "group", "aria-label": "Table", class: "scroll" });
   table.hidden = true;
   const tableButton = toggle("Table", (on) => { table.hidden = !on; drawTable(); });
   const bigButton = toggle("Large text", (on) => host.toggleAttribute("data-big", on));

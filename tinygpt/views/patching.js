@@ -37,7 +37,7 @@ export function mount(host, view, link, kept = {}) {
 
   // ---- parts
   const legend = element("canvas", { role: "img" });
-  const table = element("div", { tabindex: "-1", class: "scroll" });
+  const table = element("div", { tabindex: "0", role: "group", "aria-label": "Table", class: "scroll" });
   table.hidden = true;
   const tableButton = toggle("Table", (on) => { table.hidden = !on; draw(); });
   const bigButton = toggle("Large text", (on) => { big = on; host.toggleAttribute("data-big", on); layout(); });
@@ -94,7 +94,7 @@ export function mount(host, view, link, kept = {}) {
     const line = (first, cells, tag) => element("tr", {}, element("th", { scope: "row" }, first), ...cells.map((cell) => element(tag, {}, cell)));
     const body = rows.map((title, row) => line(title, columns.map((_, column) => format(valueAt([row, column]))), "td"));
     table.replaceChildren(element("table", {}, element("caption", {}, [name, measures].filter(Boolean).join(": ")),
-      element("thead", {}, line("", columns, "th")), element("tbody", {}, ...body)));
+      element("thead", {}, line("layer", columns, "th")), element("tbody", {}, ...body)));
   }
 
   // ---- choosing

@@ -85,7 +85,7 @@ export function mount(host, view, link, kept = {}) {
 
   // ---- parts
   const legend = element("canvas", { role: "img" });
-  const table = element("div", { tabindex: "-1", class: "scroll" });
+  const table = element("div", { tabindex: "0", role: "group", "aria-label": "Table", class: "scroll" });
   table.hidden = true;
   const tableButton = toggle("Table", (on) => { table.hidden = !on; draw(); });
   const bigButton = toggle("Large text", (on) => { big = on; host.toggleAttribute("data-big", on); layout(); });

@@ -2,7 +2,7 @@
 import { colourBar, diverging, fitted, inkOn } from "./cells.js";
 import { choice } from "./choice.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
-import { ARROWS, cividis, clamp, element, followTheme, format, halves, live, onEscape, shell } from "./host.js";
+import { ARROWS, cividis, clamp, element, followTheme, format, halves, live, onEscape, rest, rests, shell } from "./host.js";
 
 export const KINDS_OF_TOKEN = { advantage: "advantage", logProb: "log-prob", ratio: "ratio" };
 
@@ -65,7 +65,7 @@ export function mount(host, view, link, kept = {}) {
   const legend = element("canvas", { role: "img" });
   const step = (by, text, label) => {
     const button = element("button", { type: "button", "aria-label": label }, text);
-    button.onclick = () => open(group() + by);
+    button.onclick = () => rests(button) || open(group() + by);
     return button;
   };
   const [before, after] = [step(-1, "◀", "Prompt before"), step(1, "▶", "Next prompt")];
@@ -93,8 +93,8 @@ export function mount(host, view, link, kept = {}) {
     const g = group();
     const scale = tokenScale(kind, limits[kind], host.hasAttribute("data-dark"));
     where.textContent = `prompt ${g + 1} of ${groups}`;
-    before.disabled = g === 0;
-    after.disabled = g === groups - 1;
+    rest(before, g === 0);
+    rest(after, g === groups - 1);
     asked.replaceChildren(textOf(prompts[g]),
       ...(truths ? [element("span", { class: "soft" }, `   right: ${truths[g]}`)] : []));
     nodes = [];

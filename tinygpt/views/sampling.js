@@ -140,8 +140,8 @@ export function mount(host, view, link, kept = {}) {
 
   function tabulate() {
     if (predict && !guessHere()) return [];
-    const rows = seenRows.map(({ name, was, is, cut, id }) => [name, inPercent(was), cut ? "–" : inPercent(is), cut ? `cut by ${cut}` : "", draws && id !== null ? draws.counts[id] : ""]);
-    return [tableOf("What comes next", ["token", "model", "after the filters", "", "drawn"], rows)];
+    const rows = seenRows.map(({ name, was, is, cut, id }) => [name, inPercent(was), cut ? "–" : inPercent(is), cut ?? "", draws && id !== null ? draws.counts[id] : ""]);
+    return [tableOf("What comes next", ["token", "model", "after the filters", "cut by", "drawn"], rows)];
   }
 
   // ---- acting

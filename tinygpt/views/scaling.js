@@ -3,7 +3,7 @@ import { fitted } from "./cells.js";
 import { choice } from "./choice.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
 import { axisOf, billOf, inEnergy, inFlops, inMoney, inTime, lawLoss, lawLowest, lawOptimal, middleOf, prefixed, rounded } from "./laws.js";
-import { cividis, clamp, element, followTheme, format, inks, live, onEscape, shell } from "./host.js";
+import { ARROWS, cividis, clamp, element, followTheme, format, inks, live, onEscape, shell } from "./host.js";
 import { nearestPoint, plane } from "./plane.js";
 
 const RAMP = cividis();
@@ -71,7 +71,7 @@ export function mount(host, view, link, kept = {}) {
   const slider = element("input", { type: "range", min: Math.log10(low), max: Math.log10(high), step: "0.01", "aria-label": "Budget in FLOPs, on a logarithmic scale" });
   const where = element("output", { class: "mono" });
   const facts = element("dl");
-  const left = element("canvas", { class: "chart", role: "img" });
+  const left = element("canvas", { class: "chart", tabindex: "0", role: "application" });
   const right = element("canvas", { role: "img" });
   const note = element("p", { class: "note soft" });
   box.append(frame.bar, element("div", { class: "drag" }, element("span", {}, "Budget"), slider, where), facts,
@@ -138,7 +138,7 @@ export function mount(host, view, link, kept = {}) {
     const heights = [...lines, ...(axes === "log" && above === "above" ? [] : [{ ys: rulers.map(([, value]) => value) }])];
     scale = plane(left, host, { series: lines, rulers: rulers.filter(([, value]) => value >= 0), width, tall: text * 20, text, at: [lines.length - 1, 0],
       x: axisOf("FLOPs", axes === "log" ? [low, high] : [0, most], axes === "log", clamp(width / text / 8, 2, 7)), y: heightAxis(heights, text) });
-    left.setAttribute("aria-label", `Loss against FLOPs: runs of ${sizes.length} sizes, the frontier${frontier.band ? " with its band" : ""}${rulers.length ? ", the entropy" : ""}; ${axes} axes. The slider moves the budget.`);
+    left.setAttribute("aria-label", `Loss against FLOPs: runs of ${sizes.length} sizes, the frontier${frontier.band ? " with its band" : ""}${rulers.length ? ", the entropy" : ""}; ${axes} axes. Arrow keys go from run to run. The slider moves the budget.`);
   }
 
   function drawRight(width, text) {
@@ -197,7 +197,16 @@ export function mount(host, view, link, kept = {}) {
     peek = found;
     tell();
   };
-  left.onpointerleave = () => { peek = null; tell(); };
+  left.onpointerleave = left.onblur = () => { peek = null; tell(); };
+  left.onkeydown = (event) => {
+    const step = ARROWS[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const runs = shown.flat();
+    peek = runs[clamp(runs.indexOf(peek) + step[0] + step[1], 0, runs.length - 1)];
+    tell();
+  };
   onEscape(box, () => set(opened));
 
   const forget = followTheme(host, draw);

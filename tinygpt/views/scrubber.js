@@ -33,7 +33,7 @@ export function scrubber(view, host, changed) {
     slider.setAttribute("aria-valuetext", view.frames[frame].label);
     where.textContent = view.frames[frame].label;
     const text = big ? 18 : 12;
-    const width = clamp(host.clientWidth - 12, 320, big ? 1300 : 900);
+    const width = clamp(host.clientWidth - 12, 240, big ? 1300 : 900);
     const tall = big ? 110 : 70;
     size = { left: text * 4.6, right: width - text * 1.5, width };
     // The thumb is 16 pixels wide: half of it overhangs either end, so that its middle stands on the charts' axis.

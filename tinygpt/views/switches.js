@@ -1,4 +1,5 @@
 // Switches: turn heads off, and see the loss and the next token's probabilities at once.
+import { fitted } from "./cells.js";
 import { ARROWS, element, followTheme, format, halves, inks, lettering, live, onEscape, roundStep, shell, sized, ticks, toggle } from "./host.js";
 
 // Bit i of a combination is set where head i is off, so that 0 is the whole model.
@@ -8,6 +9,7 @@ export const listOff = (off, heads) => heads.filter((_, i) => (off >> i) & 1);
 const SWITCH_STYLE = `
 .cols{display:flex;flex-wrap:wrap;gap:18px 34px;align-items:flex-start}
 .cols>div{flex:none}
+@media (max-width:600px){.cols>div{max-width:100%;overflow-x:auto;padding:5px}}
 h3{font-size:1em;font-weight:650;margin:0 0 .4em}
 h3 span{font-weight:400;white-space:pre}
 .tables{display:flex;flex-wrap:wrap;gap:0 3em;align-items:flex-start}
@@ -100,7 +102,7 @@ export function mount(host, view, link, kept = {}) {
   function drawLoss() {
     const ink = inks(host);
     const text = big ? 18 : 12;
-    const width = big ? 640 : 420;
+    const width = Math.min(big ? 640 : 420, host.clientWidth - 20);
     const tall = text * 1.6;
     // From right to left, so that no label meets the line of another.
     const marks = [["whole model", losses[0]], ...Object.entries(view.ruler)].sort((a, b) => b[1] - a[1]);
@@ -175,11 +177,12 @@ export function mount(host, view, link, kept = {}) {
   onEscape(box, () => set(0));
 
   const forget = followTheme(host, draw);
-  draw();
+  const unfit = fitted(host, draw);
   return {
     select: (names) => set(maskOf(names), true),
     leave: () => {
       forget();
+      unfit();
       return {};
     },
   };

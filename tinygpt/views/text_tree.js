@@ -1,5 +1,5 @@
 // A text as tokens to go back to, and the branches of it that were seen.
-import { element, format } from "./host.js";
+import { element, format, redrawn } from "./host.js";
 import { branches, keyOf } from "./sampling_state.js";
 
 export const TEXT_STYLE = `
@@ -18,13 +18,13 @@ export function textStrip(nameOf, go) {
   const node = element("div", { class: "text", role: "group", "aria-label": "Text. Choose a token to go back to it." });
   // `logs` are the log-probabilities of the path's tokens, null where unknown, and `cost` is what they make.
   function draw(prompt, path, logs, cost) {
-    node.replaceChildren(...[...prompt, ...path].flatMap((id, i) => {
+    redrawn(node, () => node.replaceChildren(...[...prompt, ...path].flatMap((id, i) => {
       const at = i - prompt.length;
       const button = element("button", { type: "button", class: [at < 0 ? "" : "new", at === path.length - 1 ? "here" : ""].join(" ").trim() }, nameOf(id));
       button.disabled = at < -1;
       button.onclick = () => go(path.slice(0, at + 1));
       return at < 0 ? [button] : [button, element("small", {}, logs[at] === null ? "" : format(logs[at], 2))];
-    }), ...(cost ? [element("div", { class: "cost" }, cost)] : []));
+    }), ...(cost ? [element("div", { class: "cost" }, cost)] : [])));
   }
   return { node, draw };
 }
@@ -40,7 +40,7 @@ export function branchTree(nameOf, go) {
   function draw({ visited, path }) {
     const lines = branches(visited);
     node.hidden = !lines.length;
-    list.replaceChildren(...lines.map(({ depth, paths }) => element("li", { style: `padding-left:${1.4 * depth}em` }, depth ? "└ " : "", ...paths.map((one) => place(one, keyOf(path))))));
+    redrawn(list, () => list.replaceChildren(...lines.map(({ depth, paths }) => element("li", { style: `padding-left:${1.4 * depth}em` }, depth ? "└ " : "", ...paths.map((one) => place(one, keyOf(path)))))));
   }
   return { node, draw };
 }

@@ -2,7 +2,7 @@
 import { fitted } from "./cells.js";
 import { choice } from "./choice.js";
 import { FRAME_STYLE, framed, tableOf } from "./frame.js";
-import { ARROWS, LINES, clamp, element, followTheme, format, inks, live, onEscape, shell } from "./host.js";
+import { ARROWS, clamp, element, followTheme, format, inks, LINES, live, onEscape, rest, rests, shell } from "./host.js";
 import { plane } from "./plane.js";
 
 const SILENT = 15000;
@@ -55,7 +55,7 @@ export function mount(host, view, link, kept = {}) {
   const told = element("span", { class: "state" });
   const frame = framed(host, "Training", { controls: [button, curves, told], layout: () => draw(), tabulate });
   const chart = element("canvas", { class: "chart", tabindex: "0", role: "application" });
-  const list = element("ol");
+  const list = element("ol", { tabindex: "0", "aria-label": "Samples, newest first" });
   const samples = element("div", { class: "samples" }, element("h3", {}, "Samples as it learns"), list);
   box.append(frame.bar, element("div", { class: "cols" }, element("div", {}, chart), samples), frame.say, frame.table);
 
@@ -64,7 +64,7 @@ export function mount(host, view, link, kept = {}) {
   function draw() {
     told.textContent = state.headline;
     button.textContent = state.status === "running" ? "■ Stop" : "▶ Resume";
-    button.disabled = (state.status !== "running" && state.over) || asked === state.status;
+    rest(button, (state.status !== "running" && state.over) || asked === state.status);
     const names = ["loss", ...Object.keys(state.curves).filter((name) => !/loss/.test(name))];
     if (curves.dataset.names !== names.join()) {
       curves.dataset.names = names.join();
@@ -161,6 +161,7 @@ export function mount(host, view, link, kept = {}) {
   };
   onEscape(box, () => set(null));
   button.onclick = () => {
+    if (rests(button)) return;
     asked = state.status;
     draw();
     link.ask({ press: state.status === "running" ? "stop" : "resume" });
