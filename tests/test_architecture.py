@@ -19,7 +19,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinygpt"
 LAYERS = ["runtime", "tokenizers", "data", "models", "sampling", "training", "interp"]
-LAYERS += ["alignment", "lineage", "scaling", "views", "grading", "cli"]
+LAYERS += ["alignment", "lineage", "scaling", "views", "grading", "publish", "cli"]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -81,10 +81,27 @@ class Chapter:
         )
 
     def test_its_cells_are_short_and_many(self, notebook: NotebookNode) -> None:
-        lengths = [len(cell.source.splitlines()) for cell in code(notebook)]
+        lines = [cell.source.splitlines() for cell in code(notebook)]
+        lengths = [sum(not line.startswith("#|") for line in some) for some in lines]  # a caption is prose
         assert 30 <= len(lengths) <= 60
         assert median(lengths) <= 8
         assert max(lengths) <= 40
+
+    def test_its_figures_have_captions(self, notebook: NotebookNode) -> None:
+        """One sentence for each picture; a view brings its own text, a drawing its title."""
+        for cell in code(notebook):
+            pictures = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+            bare = [output for output in pictures if "text/html" not in output.data]
+            said = notebooks.captions(cell.source)
+            assert len(said) == len(bare), f"{len(bare)} figures, {len(said)} captions:\n{cell.source[:200]}"
+            assert [output.metadata["image/png"]["alt"] for output in bare] == said
+            for caption in said:
+                assert 8 <= len(caption.split()) <= 45 and caption.endswith("."), caption
+                assert ": " not in caption, (
+                    f"Quarto reads it as YAML, where a colon starts a value: {caption}"
+                )
+            drawn = [o for o in cell.outputs if "image/svg+xml" in o.get("data", {})]
+            assert all(output.metadata["image/svg+xml"]["alt"] for output in drawn)
 
     def test_its_header_says_what_how_long_and_where(self, notebook: NotebookNode) -> None:
         header = notebook.cells[0].source

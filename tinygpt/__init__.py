@@ -36,6 +36,7 @@ _SHORT = {
     "training": ("Run", "TrainConfig", "fit", "load", "mean_loss", "next_token_loss", "save", "train_steps"),
     "interp": ("capture", "edit"),
     "alignment": ("add_lora",),
+    "grading": ("load_work", "save_work"),
 }
 
 _HOME = {name: layer for layer, names in _SHORT.items() for name in names}

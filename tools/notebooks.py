@@ -8,12 +8,17 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import nbformat
+import slides
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+
+from tinygpt.grading import shipped
+from tinygpt.views._host import with_present_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST = 1_000_000  # bytes; beyond, GitHub shows no notebook
@@ -24,11 +29,15 @@ RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 
 @dataclass(frozen=True)
 class Execution:
-    """A notebook with the outputs of one run. `peak`: the most bytes the kernel held resident, if known."""
+    """A notebook with the outputs of one run.
+
+    `peak`: the most bytes the kernel held resident, if known. `by_cell`: processor seconds, on Linux.
+    """
 
     notebook: NotebookNode
     seconds: float
     peak: int | None
+    by_cell: dict[str, float]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     if not paths:
         print(f"No chapter in {ROOT / 'course'} begins with {' or '.join(options.chapters)}.")
     written = [refresh(path, None if options.only_clean else options.budget) for path in paths]
+    if any(written) and (record := ROOT / "tinygpt" / "grading" / "shipped.json").exists():
+        shipped.write(ROOT, record)  # it tells a reader's work from what was made here
     return 0 if written and all(written) else 1
 
 
@@ -65,7 +76,7 @@ def refresh(path: Path, budget: str | None) -> bool:
         report = f"{run.seconds:.0f} s under {budget}" + (
             f", kernel peak {run.peak / 1e9:.2f} GB" if run.peak else ""
         )
-    text = nbformat.writes(clean(notebook))
+    text = nbformat.writes(slides.lay_out(clean(notebook)))
     size = len(text.encode())
     if size > LARGEST:
         print(f"{size:,} bytes, more than {LARGEST:,}; nothing was written. Show fewer or smaller pictures.")
@@ -79,14 +90,32 @@ def execute(notebook: NotebookNode, folder: Path, budget: str) -> Execution:
     """Run a copy of the notebook, from `folder`, in a fresh python3 kernel of this environment."""
     copy = nbformat.from_dict(notebook)
     peak: list[int | None] = []
+    clock: list[float] = [0.0]
+    by_cell: dict[str, float] = {}
     client = NotebookClient(copy, timeout=1800, kernel_name="python3")
     client.resources = {"metadata": {"path": str(folder)}}
     client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]  # it would warn about TCP for each kernel
+
     # After each cell, because the kernel is gone when the notebook is complete.
-    client.on_cell_executed = lambda **_: peak.append(peak_memory(client.km.provisioner.pid))
+    def executed(cell: NotebookNode, **_: object) -> None:
+        pid = client.km.provisioner.pid
+        peak.append(peak_memory(pid))
+        clock.append(processor_seconds(pid))
+        by_cell[cell.id] = clock[-1] - clock[-2]
+
+    client.on_cell_executed = executed
     start = time.perf_counter()
     client.execute(env={**os.environ, "TINYGPT_BUDGET": budget, "JUPYTER_PREFER_ENV_PATH": "1"})
-    return Execution(copy, time.perf_counter() - start, peak[-1] if peak else None)
+    return Execution(copy, time.perf_counter() - start, peak[-1] if peak else None, by_cell)
+
+
+def processor_seconds(pid: int) -> float:
+    """The seconds that a process and its finished children kept the processor busy; 0 where /proc is not."""
+    status = Path(f"/proc/{pid}/stat")
+    if not status.exists():
+        return 0.0
+    fields = status.read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> int | None:
@@ -114,6 +143,7 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         taken.add(cell.id)
         if cell.cell_type == "code":
             cell.outputs = clean_outputs(cell.outputs)
+            describe(cell)
     return copy
 
 
@@ -124,8 +154,39 @@ def content_id(cell: NotebookNode, taken: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
+def captions(source: str) -> list[str]:
+    """What a cell says about its figures, one by one, in comments that Quarto reads too.
+
+    Example:
+        >>> captions("#| fig-cap: The loss falls\\n#|   and levels off.\\nplt.plot(loss)")
+        ['The loss falls and levels off.']
+        >>> captions("#| fig-cap:\\n#|   - The loss.\\n#|   - The gradient.")
+        ['The loss.', 'The gradient.']
+    """
+    lines = [line[2:].strip() for line in source.splitlines() if line.startswith("#|")]
+    if not lines or not lines[0].startswith("fig-cap:"):
+        return []
+    text = " ".join([lines[0].removeprefix("fig-cap:"), *lines[1:]]).strip()
+    return [one.strip() for one in re.split(r"(?:^|(?<= ))- ", text) if one.strip()]
+
+
+def describe(cell: NotebookNode) -> None:
+    """Give each picture of a cell its caption, and each drawing its title, as alternative text."""
+    said = iter(captions(cell.source))
+    for output in cell.outputs:
+        data = output.get("data", {})
+        title = re.search(r"<title>(.*?)</title>", data.get("image/svg+xml", ""))
+        if "image/png" in data and "text/html" not in data:
+            output.metadata["image/png"] = {"alt": next(said, "")}
+        elif title:
+            output.metadata["image/svg+xml"] = {"alt": unescape(title[1])}
+
+
 def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Streams joined, overwritten progress lines gone, widgets (which need their dead kernel) left out."""
+    """Streams joined, overwritten progress lines gone, widgets (which need their dead kernel) left out.
+
+    A view's script belongs to the package, so that a view mended there is mended in every chapter.
+    """
     kept: list[NotebookNode] = []
     for output in outputs:
         if WIDGET in output.get("data", {}):
@@ -135,6 +196,8 @@ def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
         else:
             kept.append(output)
     for output in kept:
+        if "text/html" in output.get("data", {}):
+            output.data["text/html"] = with_present_scripts(output.data["text/html"])
         if output.output_type == "stream":
             output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
     return [output for output in kept if output.get("text") != ""]

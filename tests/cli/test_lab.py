@@ -50,7 +50,7 @@ def test_jupyterlab_does_not_ask_about_news(course: Path, monkeypatch: pytest.Mo
     ours, *rest = lab.prepare(options())[1]["JUPYTER_CONFIG_PATH"].split(os.pathsep)
     assert rest == ["mine"]
     settings = ConfigManager(read_config_path=[f"{ours}/labconfig"]).get("default_setting_overrides")
-    (overrides,) = settings.values()
+    overrides = settings["@jupyterlab/apputils-extension:notification"]
     assert overrides == {"checkForUpdates": False, "fetchNews": "false"}
 
 
