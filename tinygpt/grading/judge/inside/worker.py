@@ -72,7 +72,7 @@ class Worker:
         sys.meta_path.insert(0, cells.Mutes("tinygpt.grading"))
 
     def serve(self) -> None:
-        """Answers request after request: {"do": …} in, {"done": …} or {"error": …} out, of the same number."""
+        """Answers request after request: {"do": …} in, {"done": …} or {"error": …} out, by its number."""
         does = {"run": self.run, "find": self.find, "call": self.call, "use": self.use}
         while True:
             request, body = self.wire.read_frame(self._read)
