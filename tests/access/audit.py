@@ -15,7 +15,9 @@ NBCONVERT_RULES = {"link-in-text-block": {"enabled": False}}
 def findings(page: Any, *, exported: bool = False) -> list[str]:
     """What axe finds by its rules for WCAG A and AA and its best practices; `exported`: by nbconvert."""
     context = {"exclude": NBCONVERT} if exported else None
-    options = {"resultTypes": ["violations"], "rules": NBCONVERT_RULES if exported else {}}
+    # Preloading would ask for style sheets that a page opened as a file may not ask for.
+    rules = NBCONVERT_RULES if exported else {}
+    options = {"resultTypes": ["violations"], "rules": rules, "preload": False}
     found = Axe().run(page, context=context, options=options).response["violations"]
     return [f"{one['id']}: {node['target']} {_why(node)}" for one in found for node in one["nodes"]]
 

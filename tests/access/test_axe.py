@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any view, chapter, exercise, result or quiz."""
+"""axe-core finds nothing on any view, chapter, exercise, result, quiz, receipt or sheet of progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from nbformat import NotebookNode, v4
 from views import lab
 from views.pages import READY, Page
 
-from tinygpt.grading import Question, Result, check, quiz
+from tinygpt.grading import Question, Result, check, progress, quiz
+from tinygpt.grading.judge import Report
+from tinygpt.grading.receipt import Receipt
 from tinygpt.views import View
 
 pytestmark = pytest.mark.browser
@@ -110,14 +112,16 @@ def results() -> list[Result]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_results_and_quizzes(opened: Callable[..., Any], theme: str) -> None:
+def test_what_a_cell_shows(opened: Callable[..., Any], theme: str) -> None:
     question = Question("What is `1 + 1`?", {"2": "As counted.", "3": "One too many."}, right="2")
+    report = Report("a.ipynb", tuple(results()), (), 1.0)
+    receipt = Receipt(Path(__file__), "03_attention", report, ("A cell fails.",))
     cells = [v4.new_markdown_cell("# Shown")]
-    for shown in (*results(), quiz([question, question])):
+    for shown in (*results(), quiz([question, question]), receipt, progress()):
         output = v4.new_output("execute_result", shown._repr_mimebundle_(), execution_count=1)
         cells.append(v4.new_code_cell("shown", outputs=[output]))
     page = opened(v4.new_notebook(cells=cells), theme)
-    assert page.locator("[role=status]").count() == 4 and page.locator("details[open]").count() == 4
+    assert page.locator("[role=status]").count() == 5 and page.locator("details[open]").count() == 16
     assert audit.findings(page, exported=True) == []
     page.close()
 

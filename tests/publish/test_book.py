@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from access import audit
 from views.pages import READY, Page
 
 from tinygpt.cli import book as command
@@ -134,6 +135,8 @@ def test_a_page_fits_a_phone(name, site, page):
     page.page.set_viewport_size({"width": 390, "height": 800})
     page.page.goto((site / f"{name}.html").as_uri())
     assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
+    of_the_theme = "region: ['.sidebar-primary"  # its button for the search
+    assert [one for one in audit.findings(page.page) if not one.startswith(of_the_theme)] == []
 
 
 # What can go wrong

@@ -10,6 +10,7 @@ from typing import Any
 import chromium
 import nbformat
 import pytest
+from access import audit
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from views import lab
 from views.pages import READY
@@ -102,6 +103,7 @@ def test_it_works_with_the_network_cut(tmp_path: Path, browser: Any) -> None:
     choice = tab.locator(".quiz details").first
     choice.locator("summary").click()
     assert choice.get_by_text("Not this one.").is_visible()
+    assert audit.findings(tab) == []
     tab.emulate_media(media="print")
     tab.set_viewport_size({"width": 560, "height": 900})  # less than A4 has between its margins
     assert not views.first.is_visible() and tab.locator("img.paper").first.is_visible()

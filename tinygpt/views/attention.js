@@ -72,8 +72,8 @@ border:2px solid transparent;cursor:pointer;background:linear-gradient(var(--fil
 .how li{display:flex;gap:.6em;align-items:baseline;min-height:1.45em}
 .how b{font-weight:500;color:var(--soft);flex:0 0 3.6em}
 .how strong{font-size:1.1em}
-i.q,i.k{font-style:normal;font-weight:700;color:var(--query)}
-i.k{color:var(--key)}
+i.q,i.k{font-style:normal;font-weight:700;border-bottom:3px solid var(--query)}
+i.k{border-color:var(--key)}
 `;
 
 export function mount(host, view, link, kept = {}) {
