@@ -77,3 +77,11 @@ def test_what_is_no_notebook_gets_a_report_like_any_other(tmp_path, sandboxed):
     assert report.earned == 0 and report.possible == 11
     assert {result.mistake for result in report.results} == {"not a notebook"}
     assert "no notebook" in report.problems[0]
+
+
+def test_reading_takes_no_more_memory_than_the_judge_may(tmp_path, sandboxed, monkeypatch):
+    """A notebook of 9 MB that would be 240 MB of lists."""
+    monkeypatch.setattr("tinygpt.grading.judge.grade.MEMORY", 100 << 20)
+    content = b'{"cells": [], "x": [' + b"[]," * 3_000_000 + b"[]]}"
+    report = grade_one(written(tmp_path, content), ASKED, sandbox=sandboxed)
+    assert {result.mistake for result in report.results} == {"not a notebook"}

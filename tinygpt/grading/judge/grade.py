@@ -91,10 +91,12 @@ def grade_one(
     asked = [(e, cases, kind) for e in exercises for cases, kind in _kinds(e, hidden or {})]
     asked.sort(key=lambda one: one[2] == "hidden")  # last, or a later message could tell a hidden input
     try:
-        submission = Submission(code_cells(path), [e.name for e in exercises], which, limits)
+        with bounded(limits.total, MEMORY):
+            cells = code_cells(path)
     except NotANotebook as error:
         results = tuple(_none(*one, "not a notebook", str(error)) for one in asked)
         return Report(Path(path).name, results, (str(error),), time.monotonic() - began)
+    submission = Submission(cells, [e.name for e in exercises], which, limits)
     results: list[Result] = []
     try:
         with bounded(limits.total, MEMORY):

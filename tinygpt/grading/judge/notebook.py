@@ -28,7 +28,7 @@ def code_cells(path: str | os.PathLike[str]) -> list[str]:
     try:
         notebook = json.loads(path.read_text(encoding="utf-8-sig"))
         return [_source(cell) for cell in _cells(notebook) if cell["cell_type"] == "code"]
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    except (ValueError, RecursionError, MemoryError, LookupError, TypeError, AttributeError):
         says = f"{path.name} is no notebook. Save it in Jupyter or download it as .ipynb, and hand that in."
         raise NotANotebook(says) from None
 
