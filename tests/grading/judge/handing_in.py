@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from grading.judge.submissions import Submission
@@ -15,7 +16,7 @@ from tinygpt.grading.judge import Limits, Report, grade_one
 from tinygpt.grading.judge.sandbox import Sandbox
 
 ASKED = [EXERCISES["attention_weights"], EXERCISES["causal_attention"]]
-LIMITS = Limits(cell=6, call=3, total=120, memory=3 << 30)
+LIMITS = Limits(call=3, total=120, memory=3 << 30)
 
 
 def handed_in(folder: Path, cells: Sequence[str]) -> Path:
@@ -27,7 +28,8 @@ def handed_in(folder: Path, cells: Sequence[str]) -> Path:
 
 def graded(folder: Path, submission: Submission, sandbox: str, *, unsafe: bool = False) -> Report:
     path = handed_in(folder, submission.cells)
-    return grade_one(path, ASKED, limits=LIMITS, sandbox=sandbox, unsafe=unsafe)
+    limits = replace(LIMITS, cell=submission.seconds)
+    return grade_one(path, ASKED, limits=limits, sandbox=sandbox, unsafe=unsafe)
 
 
 def assert_deserved(submission: Submission, report: Report) -> None:

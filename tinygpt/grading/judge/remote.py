@@ -151,15 +151,15 @@ class Remote:
     ) -> tuple[dict[str, Any], bytes]:
         """Sends a request and gives the reply, after answering whatever the worker asks back.
 
-        Its number is drawn, so that what was written beforehand in the worker's name is no reply.
+        Its turn is drawn, so that what was written beforehand in the worker's name is no reply.
         """
-        number = secrets.randbits(63)
+        turn = secrets.randbits(63)
         try:
             with self.sandbox.within(seconds or self.limits.call):
-                self.sandbox.write(frame({**request, "number": number}, body))
+                self.sandbox.write(frame({**request, "turn": turn}, body))
                 for _ in range(MOST_QUESTIONS):
                     reply, body = read_frame(self.sandbox.read)
-                    if reply.get("number") != number:
+                    if reply.get("turn") != turn:
                         raise Forged("it replies to nothing that was asked.")
                     if "ask" not in reply:
                         return reply, body

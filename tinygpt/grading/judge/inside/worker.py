@@ -68,7 +68,7 @@ class Worker:
         self.names: dict[str, Any] = {"__name__": "__main__", "get_ipython": cells.Mute()}
         self.values: dict[str, list[Any]] = {}
         self.kept: list[Any] = []
-        self.number = 0  # of the request that is being answered
+        self.turn = 0  # of the request that is being answered
         sys.meta_path.insert(0, cells.Mutes("tinygpt.grading"))
 
     def serve(self) -> None:
@@ -76,7 +76,7 @@ class Worker:
         does = {"run": self.run, "find": self.find, "call": self.call, "use": self.use}
         while True:
             request, body = self.wire.read_frame(self._read)
-            self.number = request["number"]
+            self.turn = request["turn"]
             try:
                 reply = does[request["do"]](request, body)
             except BaseException as error:
@@ -167,7 +167,7 @@ class Worker:
         return self._frame({"done": writer.put(value), "changed": changed or []}, bytes(writer.body))
 
     def _frame(self, header: dict[str, Any], body: bytes = b"") -> bytes:
-        return self.wire.frame({**header, "number": self.number}, body)
+        return self.wire.frame({**header, "turn": self.turn}, body)
 
     def _taken(self, args: list[Any], body: bytes) -> list[Any]:
         reader = self._reader(body)
