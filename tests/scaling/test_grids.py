@@ -6,11 +6,30 @@ import statistics
 
 import pytest
 
-from tinygpt.scaling import GRIDS, fit_chinchilla, shipped
+from tinygpt.scaling import GRIDS, Result, fit_chinchilla, shipped
 from tinygpt.scaling.record import key
 
 SHIPPED = ("almanac", "reveal", "repeats", "text", "widths", "batches")
-CHEAPEST = {name: min(shipped(name), key=lambda result: result.seconds) for name in SHIPPED}
+
+
+def spreads(name: str, result: Result) -> dict[str, float]:
+    """The standard deviation of each score over the seeds of a shipped run's setting."""
+    setting = {**result.setting, "seed": None}
+    seeds = [other.scores for other in shipped(name) if {**other.setting, "seed": None} == setting]
+    scores = (key for key, score in result.scores.items() if isinstance(score, float))
+    return {key: statistics.stdev(one[key] for one in seeds) for key in scores}
+
+
+def cheapest(name: str) -> Result:
+    """The quickest shipped run whose seeds agree: at too high a rate another rounding is another run."""
+    return min(shipped(name), key=lambda r: (_wild(spreads(name, r), r.scores), r.seconds))
+
+
+def _wild(spread: dict[str, float], scores: dict[str, float]) -> bool:
+    return any(spread[key] > 0.2 * abs(scores[key]) for key in spread if key != "excess")
+
+
+CHEAPEST = {name: cheapest(name) for name in SHIPPED}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -23,14 +42,15 @@ def test_shipped_runs_are_those_of_the_grid_and_none_failed(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, result in CHEAPEST.items() if result.seconds < 30])
 def test_the_cheapest_shipped_run_can_be_made_again(name: str) -> None:
+    """To 0.01; further off, where processors round differently, by half of what another seed changes."""
     result = CHEAPEST[name]
+    off = {key: max(0.01, spread / 2) for key, spread in spreads(name, result).items()}
     again = GRIDS[name].run(result.setting)
     if again.get("sha256") != result.scores.get("sha256"):
         pytest.skip("the documentation of these versions differs from what the shipped runs read")
     assert again.keys() == result.scores.keys()
-    for name, score in result.scores.items():
-        steps = {"rel": 0.03} if name.startswith("to ") else {"abs": 0.01}
-        assert again[name] == (pytest.approx(score, **steps) if isinstance(score, float) else score), name
+    for part, score in result.scores.items():
+        assert again[part] == (pytest.approx(score, abs=off[part]) if part in off else score), part
 
 
 def test_the_law_of_the_shipped_runs_holds_for_seeds_it_has_not_seen() -> None:
