@@ -14,6 +14,7 @@ import pytest
 
 import tinygpt as tg
 from tinygpt.grading.release import student_notebook, student_source
+from tinygpt.grading.sheet import binds
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "solutions").glob("*.ipynb"))
@@ -126,6 +127,16 @@ def test_the_student_notebook_gives_nothing_away(path):
 def test_cells_have_unique_ids(path):
     ids = [cell["id"] for kind in ("code", "markdown") for cell in cells(path, kind)]
     assert len(set(ids)) == len(ids)
+
+
+@each_notebook
+def test_no_given_cell_has_the_name_of_an_answer(path):
+    """It would be judged in place of an answer that nobody has written."""
+    student = cells(ROOT / "exercises" / path.name)
+    given = [cell for cell in student if "# your code here" not in cell["source"]]
+        cell for cell in cells(ROOT / "exercises" / path.name) if "# your code here" not in cell["source"]
+    ]
+    assert not {name for cell in given for name in binds(cell["source"]) & set(exercises(path))}
 
 
 @each_notebook

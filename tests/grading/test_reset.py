@@ -73,8 +73,11 @@ def test_an_answer_that_moved_to_another_cell_is_found(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_holds_more_than_the_answer_is_not_replaced(path: Path) -> None:
-    """`mix` is also defined in a cell of the exercise's own: that one stays, and the answer's comes back."""
+    """`mix` also gets a value in another cell: that one stays, and the answer's comes back."""
     notebook = parsed(path.read_bytes(), "x")
+    next(cell for cell in notebook["cells"] if cell["id"] == "hunt-model")["source"] = (
+        "mix, V, T = None, 32, 32"
+    )
     notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] != "mix-answer"]
     path.write_text(json.dumps(notebook), encoding="utf-8")
     assert "a new one is, above its check" in repr(reset("mix", path))

@@ -41,7 +41,7 @@ MEANINGS = (
         "The input has more axes than you unpack. `*rest, T, K = x.shape` takes any number.",
     ),
     ("Dimension out of range", "That axis does not exist. Count from the end: the last axis is -1."),
-    ("is not defined", "Run the cells above first, then look for a misspelt name."),
+    ("is not defined", "Is it misspelt? Has the cell that defines it run, and is it still there?"),
     (
         "'NoneType'",
         "Something is None: often a function or method that changes in place and returns nothing.",

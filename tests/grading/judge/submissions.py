@@ -103,7 +103,11 @@ UNLUCKY = (
             "files = !ls\ntorch.softmax?",
         ),
     ),
-    after("a cell that is no Python", "this is no Python", says="SyntaxError"),
+    after(
+        "a cell that is no Python",
+        "x = 1\nthis is no Python",
+        says="SyntaxError: invalid syntax in line 2, `this is no Python`",
+    ),
     after("a cell that raises", "1 / 0", says="ZeroDivisionError"),
     spoilt("a misspelt name", "return wieghts", "crash", "NameError"),
     spoilt(
@@ -258,6 +262,17 @@ HOSTILE = (
         "looks for the references",
         "from tinygpt.grading.checks import EXERCISES\nEXERCISES[0].measured.__code__",
         says="AttributeError: __code__",
+    ),
+    spoilt(
+        "asks the references",
+        "from tinygpt.grading import EXERCISES\n    return EXERCISES['attention_weights'].reference(q, k)",
+        "uses the checks",
+        "Write the answer without it",
+    ),
+    spoilt(
+        "computes with the references",
+        "from tinygpt.grading import EXERCISES as known\n    return q @ known['attention_weights'].law(q, k)",
+        "uses the checks",
     ),
     spoilt("huge answer", "return torch.zeros(200_000_000)", "crash", "a message may have"),
     spoilt("list that holds itself", "x = []; x.append(x); return x", "crash", "goes deeper"),

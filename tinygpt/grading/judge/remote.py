@@ -23,6 +23,10 @@ VERDICTS = {
     "too much memory": "Its processes took more memory together than a submission may. What grows on?",
 }
 
+MUTE = (
+    "`{0}` uses `tinygpt.grading`, which is not there while an answer is judged. Write the answer without it."
+)
+
 
 class Lost(Exception):
     """The worker is gone or of no more use: `name` in a word or two, `says` in full sentences."""
@@ -130,9 +134,13 @@ class Remote:
             error = _failure(reply["error"])
             if error["kind"] == "NotImplementedError" and not error["message"]:
                 raise Trouble("not written", NOT_WRITTEN.format(exercise.name))
+            if error["kind"] == "Muted":
+                raise Trouble("uses the checks", MUTE.format(exercise.name))
             line = f"Line {error['line']}, `{error['text']}`," if error["text"] else "The call itself"
             raise Trouble("crash", explain(line, error["kind"], error["message"], exercise, args))
         got = self._taken(reply, body)
+        if isinstance(got, Foreign) and got.kind == "Mute":
+            raise Trouble("uses the checks", MUTE.format(exercise.name))
         changed = reply.get("changed")
         for i, (name, arg) in enumerate(zip(exercise.arguments, args, strict=True)):
             if isinstance(changed, list) and i in changed:

@@ -15,6 +15,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 ERRORS = {kind.__name__: kind for kind in (ValueError, TypeError, IndexError, KeyError, AttributeError)}
 
 
@@ -31,7 +32,7 @@ def main() -> None:
         os.dup2(nowhere, number)
     terms = json.loads(sys.argv[1])
     sys.path.insert(0, terms["path"])
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.append(os.path.dirname(HERE))
     os.chdir(terms["home"])
     import torch  # now, so that the limits need not allow for the files that loading it opens
 
@@ -155,12 +156,14 @@ class Worker:
 
     def failure(self, error: BaseException, home: str = "") -> dict[str, Any]:
         """An exception in words, with the last line of the answer's own cell on the way to it."""
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(HERE)]
         last = next((f for f in reversed(frames) if f.filename == home), frames[-1] if frames else None)
-        text = (linecache.getline(last.filename, last.lineno or 0) if last else "").strip()
-        kind, message = type(error).__name__, str(error)
-        line = last.lineno if last else 0
-        return {"kind": kind[:60], "message": message[:500], "line": line, "text": text[:200]}
+        text = linecache.getline(last.filename, last.lineno or 0) if last else ""
+        kind, message, line = type(error).__name__, str(error), last.lineno if last else 0
+        if isinstance(error, SyntaxError) and not frames:  # of the cell itself
+            message, line, text = error.msg, error.lineno, error.text or ""
+        kind = "Muted" if self.cells.muted(error) else kind
+        return {"kind": kind[:60], "message": message[:500], "line": line, "text": text.strip()[:200]}
 
     def _done(self, value: Any, changed: list[int] | None = None) -> bytes:
         writer = self._writer()
