@@ -134,8 +134,6 @@ def test_no_given_cell_has_the_name_of_an_answer(path):
     """It would be judged in place of an answer that nobody has written."""
     student = cells(ROOT / "exercises" / path.name)
     given = [cell for cell in student if "# your code here" not in cell["source"]]
-        cell for cell in cells(ROOT / "exercises" / path.name) if "# your code here" not in cell["source"]
-    ]
     assert not {name for cell in given for name in binds(cell["source"]) & set(exercises(path))}
 
 
