@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
@@ -50,6 +53,16 @@ def test_an_unknown_command_or_flag_is_exit_code_2(capsys: pytest.CaptureFixture
         assert exited.value.code == 2
     assert "invalid choice: 'trian'" in (err := capsys.readouterr().err)
     assert "unrecognized arguments: --stepz 3" in err
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    """As `tinygpt progress | head` does: the pipe's other end is closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = [sys.executable, "-m", "tinygpt", "progress"]
+    done = subprocess.run(run, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_commands_own_exit_code_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def undefined(q, k):
         ),
         (unpack, ["`B, T = q.shape`", "ValueError", "more axes than you unpack"]),
         (wrong_pattern, ['`k = rearrange(k, "B T H K -> B H T K")`', "EinopsError", "Name every axis"]),
-        (undefined, ["NameError", "Run the cells above", "kweries"]),
+        (undefined, ["NameError", "Has the cell that defines it run", "kweries"]),
     ],
 )
 def test_a_crash_is_explained_with_its_line(answer, parts):

@@ -15,6 +15,7 @@ import pytest
 from tinygpt.cli import main
 from tinygpt.grading import submit
 from tinygpt.grading.checks import CHAPTERS
+from tinygpt.grading.record import load_record
 from tinygpt.grading.submission import unpack
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="the judge needs Linux or macOS")
@@ -85,6 +86,22 @@ def test_the_file_holds_the_notebook_and_says_what_its_author_knew(receipt: Any)
         "passed": True,
         "mistake": "",
     }
+
+
+@POSIX
+def test_what_passes_counts_as_progress(receipt: Any) -> None:
+    earned = {name: one["earned"] for name, one in load_record()["exercises"].items()}
+    assert earned["attention_weights"] == 5 and "rope" not in earned
+
+
+def test_the_chapter_is_not_taken_for_its_exercises(tmp_path: Path) -> None:
+    (tmp_path / "course").mkdir()
+    path = write(tmp_path / "course" / "08_reasoning.ipynb", "def vote(answers):\n    return answers[0]")
+    with pytest.raises(ValueError, match=r"Hand in its exercises: exercises/08_reasoning\.ipynb"):
+        submit(path)
+    with pytest.raises(ValueError, match=r"course' is a folder\. Name a notebook in it"):
+        submit(path.parent)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 class Kernel:

@@ -200,7 +200,7 @@ def test_the_commands_do_the_same(root: Path, capsys: pytest.CaptureFixture[str]
     assert main(["load", "my.zip"]) == 0
     assert f"Put back: {NAME}." in capsys.readouterr().out and (root / NAME).read_bytes() == mine
     assert main(["load", "gone.zip"]) == 1
-    assert "tinygpt load: gone.zip is not a file" in capsys.readouterr().err
+    assert "tinygpt load: There is no file 'gone.zip'" in capsys.readouterr().err
 
 
 def test_on_colab_the_notebook_is_the_work_and_comes_down_at_once(

@@ -178,4 +178,4 @@ def test_an_old_book_stands_until_the_new_one_is_complete(tmp_path, monkeypatch)
 def test_without_sphinx_the_command_says_what_to_install(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "myst_nb", None)
     assert command.run(["--out", str(tmp_path / "book")]) == 1
-    assert "pip install sphinx myst-nb" in capsys.readouterr().err
+    assert f"{sys.executable} -m pip install sphinx myst-nb" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -39,9 +40,14 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     command = parser.parse_args(argv[:1]).command
     try:
-        return import_module(f"tinygpt.cli.{command}").run(argv[1:])
+        code = import_module(f"tinygpt.cli.{command}").run(argv[1:])
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, ArithmeticError) as error:
         print(f"tinygpt {command}: {error}", file=sys.stderr)
         return 1

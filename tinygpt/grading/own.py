@@ -51,6 +51,8 @@ def open_notebook(path: str | os.PathLike[str] | None, call: str) -> Own:
     found = Path(path).expanduser() if path is not None else _running()
     if found is None:
         raise ValueError(ASK.format(call=call))
+    if found.is_dir():
+        raise ValueError(f"{str(found)!r} is a folder. Name a notebook in it.")
     if not found.is_file():
         raise ValueError(f"There is no file {str(found)!r}. Say where the notebook is, from {Path.cwd()}.")
     return Own(found.name, found.read_bytes(), found)

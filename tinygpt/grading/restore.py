@@ -66,6 +66,8 @@ def load_work(file: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
 
 def _contents(file: Path) -> tuple[dict[str, Any], dict[str, bytes], list[str]]:
     """What a zip says of itself, the files that may be put back, and why others are not."""
+    if not file.is_file():
+        raise ValueError(f"There is no file {str(file)!r}. Say where it is, from {Path.cwd()}.")
     contents, notes, total = {}, [], 0
     try:
         with zipfile.ZipFile(file) as archive:

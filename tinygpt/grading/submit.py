@@ -17,14 +17,21 @@ from tinygpt.grading.download import deliver
 from tinygpt.grading.judge import Report, grade_one
 from tinygpt.grading.own import Own, open_notebook, shell
 from tinygpt.grading.receipt import UNWRITTEN, Receipt
+from tinygpt.grading.record import note
 from tinygpt.grading.result import Result
 from tinygpt.grading.sheet import binds, chapter_of, code
+from tinygpt.grading.shipped import digests
 from tinygpt.grading.submission import SUFFIX, pack
 
 VERDICT = re.compile(r"^(\w+): public checks passed \((\d+) of (\d+)\)", re.MULTILINE)
 NO_TRIAL = (
     "What passes now is not known: answers are tried in a process of their own, which needs Linux or macOS. "
     "Restart the kernel, run all cells, and read what the checks say."
+)
+
+NAMELESS = (
+    'The file does not say whose it is. Canvas adds your name; elsewhere give it here: name="Ada Lovelace", '
+    'in a terminal --name "Ada Lovelace".'
 )
 
 
@@ -52,16 +59,21 @@ def submit(
         A receipt that shows itself.
 
     Raises:
-        ValueError: There is no such notebook, it is none, or its chapter cannot be told.
+        ValueError: There is no such notebook, it is none or a chapter itself, or its chapter cannot be told.
     """
     own = open_notebook(notebook, "tg.grading.submit")
     cells = code(own.notebook)
     chapter = chapter or chapter_of(cells, own.name)
     if chapter not in CHAPTERS:
         raise ValueError(f"chapter must be one of {', '.join(CHAPTERS)}; got {chapter!r}.")
+    if _is_lesson(own):
+        raise ValueError(f"{own.name} is the chapter. Hand in its exercises: exercises/{own.name}.")
     possible = sys.platform != "win32"
     report = _rehearse(own, chapter) if trial and possible else None
-    warnings = (*warn(own, report, cells), *(() if possible else (NO_TRIAL,)))
+    for result in report.results if report else ():
+        note(result)
+    more = (*(() if name else (NAMELESS,)), *(() if possible else (NO_TRIAL,)))
+    warnings = (*warn(own, report, cells), *more)
     folder = Path(out) if out is not None else (own.path.parent if own.path else Path.cwd())
     folder.mkdir(parents=True, exist_ok=True)
     label = "-".join(filter(None, [Path(own.name).stem, re.sub(r"[^\w.-]+", "-", name).strip("-.")]))
@@ -79,6 +91,11 @@ def warn(own: Own, report: Report | None, cells: list[str]) -> tuple[str, ...]:
     says += [_leftover(own, r) for r in results if r.mistake not in UNWRITTEN]
     says += [f"A cell fails when the notebook runs from the top. {p}" for p in _problems(report, lost)]
     return tuple(filter(None, says))
+
+
+def _is_lesson(own: Own) -> bool:
+    """Whether it is a chapter, which the exercises are named after."""
+    return bool(own.path and own.path.parent.name == "course" and f"course/{own.name}" in digests())
 
 
 def _rehearse(own: Own, chapter: str) -> Report:

@@ -46,7 +46,8 @@ class Saved:
         ]
         lines += [f"Left out: {name}" for name in self.left_out]
         lines += ["It holds notebooks as you last saved them: press Ctrl-S (or ⌘S) first, then call this."]
-        lines += [f"Download it, and bring it back in another session: tg.load_work({self.file.name!r})"]
+        back = f"tg.load_work({self.file.name!r}), or in a terminal: tinygpt load {self.file.name}"
+        lines += [f"Download it, and bring it back in another session: {back}"]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-NEEDED = "The book is made by Sphinx. Run: pip install sphinx myst-nb sphinx-book-theme math-core"
+PACKAGES = "sphinx myst-nb sphinx-book-theme math-core"
+NEEDED = f"The book is made by Sphinx. Run: {sys.executable} -m pip install {PACKAGES}"
 
 MARK = "made-by-tinygpt-book.txt"  # what tells a book from somebody's own files
 REPOSITORY = "https://github.com/tinygpt-course/tinygpt"
