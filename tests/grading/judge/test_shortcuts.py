@@ -14,7 +14,7 @@ import pytest
 
 from tinygpt.grading.checks import CHAPTERS, EXERCISES
 from tinygpt.grading.judge.notebook import code_cells
-from tinygpt.grading.judge.shortcuts import KNOWN, flags, located
+from tinygpt.grading.judge.shortcuts import KNOWN, flags, leans_on, located
 
 ROOT = Path(__file__).parents[3]
 ASKED = [EXERCISES["causal_attention"]]
@@ -203,3 +203,8 @@ def test_code_that_is_hard_to_read_costs_little(source: str) -> None:
     with suppress(RecursionError):
         flags([source, "%broken ("], ASKED)
     assert time.process_time() - began < 20
+
+
+def test_what_an_answer_leans_on():
+    cells = ["def a(x):\n    return x", "half = lambda x: a(x) / 2", "def b(x):\n    return half(x)", "c = 3"]
+    assert leans_on(cells, ["a", "b", "c", "d"]) == {"a": [], "b": ["a"], "c": [], "d": []}

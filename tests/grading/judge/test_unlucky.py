@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from grading.judge.handing_in import assert_deserved, graded
-from grading.judge.submissions import UNLUCKY
+from grading.judge.submissions import IMPORTS, SETUP, UNLUCKY, WEIGHTS, Submission
 
 from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.judge import grade_one
@@ -26,3 +26,11 @@ def test_what_the_notebook_itself_gives_is_no_problem_of_the_student(number, tmp
     assert not [problem for problem in report.problems if "NotImplementedError" not in problem], (
         report.problems
     )
+
+
+def test_an_answer_that_uses_a_wrong_one_says_where_to_look(tmp_path, sandboxed):
+    late = "def causal_attention(q, k, v):\n    return attention_weights(q, k) @ v"
+    for weights, said in ((WEIGHTS, False), ("def attention_weights(q, k):\n    return q @ k.mT", True)):
+        report = graded(tmp_path, Submission("leans", (SETUP, IMPORTS, late, weights)), sandboxed)
+        first = report.results[1].diagnosis.startswith("It uses `attention_weights`, which does not pass")
+        assert first == said and not report.results[1].passed, report

@@ -19,7 +19,7 @@ from tinygpt.grading.gradebook.shipment import Shipment
 from tinygpt.grading.gradebook.words import text
 from tinygpt.grading.gradebook.write import write_results
 from tinygpt.grading.judge.engines import engine
-from tinygpt.grading.judge.grade import Report, grade_one
+from tinygpt.grading.judge.grade import READING, Report, grade_one
 from tinygpt.grading.judge.guard import OutOfTime, bounded
 from tinygpt.grading.judge.notebook import NotANotebook, code_cells
 from tinygpt.grading.judge.private import Hidden, hidden_cases, private_files
@@ -28,7 +28,6 @@ from tinygpt.grading.result import Outcome, Result
 from tinygpt.grading.submission import unpack
 from tinygpt.scaling import sweep
 
-READING = 30.0, 1 << 30  # seconds and bytes for reading an answer's code
 LINK = "{0} is a link, or cannot be read. Hand in the notebook itself."
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from tinygpt.grading.judge.guard import OutOfTime, bounded
 from tinygpt.grading.judge.limits import Limits
 from tinygpt.grading.judge.notebook import NotANotebook, code_cells
 from tinygpt.grading.judge.remote import Lost, Remote
+from tinygpt.grading.judge.shortcuts import leans_on
 from tinygpt.grading.protect import Trouble
 from tinygpt.grading.result import Outcome, Result
 
+READING = 30.0, 1 << 30  # seconds and bytes for reading an answer's code
 MEMORY = 2 << 30  # bytes that the judge may take for what a submission makes it do
 MOST_LOST = 2  # cells that may take the process down, and calls of one answer that may
 MOST_PROBLEMS = 50  # cells whose trouble is told
@@ -107,7 +110,8 @@ def grade_one(
         results += [_none(*one, "too slow", says) for one in asked[len(results) :]]
     finally:
         submission.close()
-    return Report(Path(path).name, tuple(results), tuple(submission.problems()), time.monotonic() - began)
+    told = tuple(_traced(results, cells))
+    return Report(Path(path).name, told, tuple(submission.problems()), time.monotonic() - began)
 
 
 class Submission:
@@ -220,6 +224,24 @@ class Submission:
             if exercise.name in self.cells[number - 1]
         ]
         return " ".join([says, *about[:MOST_PROBLEMS]])
+
+
+def _traced(results: list[Result], cells: Sequence[str]) -> Iterator[Result]:
+    """The results; a wrong answer that uses another wrong one says so first."""
+    failed = list(dict.fromkeys(result.name for result in results if result.mistake))
+    uses: dict[str, list[str]] = {}
+    with suppress(OutOfTime, MemoryError, RecursionError), bounded(*READING):
+        uses = leans_on(cells, failed) if len(failed) > 1 else {}
+    for result in results:
+        if (others := uses.get(result.name)) and result.mistake and result.mistake not in NO_ANSWER:
+            names = " and ".join(f"`{name}`" for name in others)
+            verb = "do" if len(others) > 1 else "does"
+            first = f"It uses {names}, which {verb} not pass: look there first. "
+                f"It uses {names}, which {'do' if len(others) > 1 else 'does'} not pass: look there first. "
+            )
+            yield replace(result, diagnosis=first + result.diagnosis)
+        else:
+            yield result
 
 
 def _kinds(exercise: Exercise, hidden: Mapping[str, Sequence[Case]]) -> list[tuple[Sequence[Case], str]]:

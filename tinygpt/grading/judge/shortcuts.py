@@ -66,6 +66,14 @@ def flags(cells: Sequence[str], exercises: Sequence[Exercise]) -> list[Flag]:
     return [flag for exercise in exercises for flag in notebook.flags(exercise)]
 
 
+def leans_on(cells: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """For each answer, which of the others its code uses, itself or through helpers."""
+    notebook = _Notebook(cells)
+    own = {name: {id(place.node) for place in notebook.defined.get(name, ())} for name in names}
+    used = {name: {id(place.node) for place in notebook.reached(name)} for name in names}
+    return {name: [other for other in names if other != name and own[other] & used[name]] for name in names}
+
+
 class _Notebook:
     """What the top level of a notebook defines, and under which names it knows other people's code."""
 
