@@ -170,11 +170,12 @@ def test_keys_drag_the_budget(show: Callable[..., Page]) -> None:
 def test_the_pointer_drags_the_budget_and_tells_of_runs(show: Callable[..., Page]) -> None:
     page = show(shown(budget=1e10))
     chart = page.page.get_by_label("Loss against FLOPs")
+    chart.hover()  # scrolls it into sight
     box = chart.bounding_box()
     told = set()
     for x in range(40, int(box["width"]) - 80, 6):
         for y in range(20, 230, 12):
-            chart.hover(position={"x": x, "y": y})
+            page.page.mouse.move(box["x"] + x, box["y"] + y)
             told.add(page.said)
     assert len({text for text in told if text.startswith("2 runs of N ")}) >= 8
     page.page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 100)

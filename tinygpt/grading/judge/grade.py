@@ -237,8 +237,6 @@ def _traced(results: list[Result], cells: Sequence[str]) -> Iterator[Result]:
             names = " and ".join(f"`{name}`" for name in others)
             verb = "do" if len(others) > 1 else "does"
             first = f"It uses {names}, which {verb} not pass: look there first. "
-                f"It uses {names}, which {'do' if len(others) > 1 else 'does'} not pass: look there first. "
-            )
             yield replace(result, diagnosis=first + result.diagnosis)
         else:
             yield result
