@@ -39,11 +39,12 @@ TROUBLE = {
     "loop in a cell": "while True:\n    pass",
     "loop in an answer": "def {0}(*args):\n    while True:\n        pass",
 }
+MAY_BE_RIGHT = ("right", "mixed", "crash", "loop in a cell")  # a cell that does harm is left out
 EVERY = 0.5  # seconds between two looks at the memory
 
 
 def main(options: Options) -> None:
-    """Gates: all are graded, right ones fully, the others not. Then seconds and memory of the whole run."""
+    """Seconds and memory of the whole run. Gates: all are graded, right ones fully, the others not."""
     count = 12 if options.quick else options.submissions
     with tempfile.TemporaryDirectory(prefix="tinygpt-class-") as folder:
         kinds = hand_in(Path(folder, "class"), count)
@@ -53,13 +54,6 @@ def main(options: Options) -> None:
         runs = [json.loads(line) for line in Path(folder, "out", "runs.jsonl").read_text().splitlines()]
     scores = {run["setting"]["name"]: run["scores"] for run in runs if not run["error"]}
     share = {name: one["earned"] / one["possible"] for name, one in scores.items()}
-    gate("every submission is graded, once", len(runs) == len(scores) == count, f"{len(scores)} of {count}")
-    full = [name for name, kind in kinds.items() if kind == "right" and share[name] == 1]
-    right = Counter(kinds.values())["right"]
-    gate("right submissions have full marks", len(full) == right, f"{len(full)} of {right}")
-    others = [name for name, kind in kinds.items() if kind not in ("right", "mixed", "crash")]
-    most = max((share[name] for name in others), default=0.0)
-    gate("no other has them", most < 1, f"at most {most:.2f} of the points")
     seconds = [one["seconds"] for one in scores.values()]
     print(
         f"\n{count} submissions of {CHAPTER}: "
@@ -68,6 +62,13 @@ def main(options: Options) -> None:
     memory = found["memory"] / 2**30
     print(f"wall {found['wall']:.0f} s, processor {found['cpu']:.0f} s, peak memory {memory:.2f} GB")
     print(f"a submission takes {median(seconds):.1f} s (median), {max(seconds):.0f} s at most")
+    gate("every submission is graded, once", len(runs) == len(scores) == count, f"{len(scores)} of {count}")
+    full = [name for name, kind in kinds.items() if kind == "right" and share[name] == 1]
+    right = Counter(kinds.values())["right"]
+    gate("right submissions have full marks", len(full) == right, f"{len(full)} of {right}")
+    others = [name for name, kind in kinds.items() if kind not in MAY_BE_RIGHT]
+    most = max((share[name] for name in others), default=0.0)
+    gate("no other has them", most < 1, f"at most {most:.2f} of the points")
     keep(options, {"title": "judge", "submissions": count, "chapter": CHAPTER, **found, "seconds": seconds})
 
 
