@@ -80,7 +80,7 @@ class Reader(HTMLParser):
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
         self.headings += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
-        if tag != "meta":
+        if tag not in ("meta", "br", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

@@ -24,7 +24,7 @@ def summary_page(found: Mapping[str, Any], stems: Mapping[str, str]) -> str:
     parts += _listed(
         "To review",
         "Answers that use what they were asked to write, as far as reading tells. It costs no points.",
-        ("submission", "exercises", "uses", "where", "line"),
+        ("submission", "exercises", "uses", "where"),
         review,
     )
     problems = [[_link(p["name"], stems), html(p["says"])] for p in found["problems"]]
@@ -135,8 +135,8 @@ def _told(mistakes: Mapping[str, int]) -> str:
 def _flag(flag: Mapping[str, Any]) -> tuple[str, ...]:
     where = f"cell {flag['cell']}, line {flag['line']}"
     exercises = ", ".join(f"<code>{escape(name)}</code>" for name in flag["exercises"])
-    uses, text = (f"<code>{escape(flag[key])}</code>" for key in ("uses", "text"))
-    return exercises, uses, where, text
+    uses, text = (f"<code>{_breakable(flag[key], '.')}</code>" for key in ("uses", "text"))
+    return exercises, uses, f"{where}<br>{text}"
 
 
 def _listed(title: str, says: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -156,7 +156,12 @@ def _time(seconds: Mapping[str, Any], stems: Mapping[str, str]) -> str:
 
 
 def _link(name: str, stems: Mapping[str, str]) -> str:
-    return f'<a href="feedback/{quote(stems[name])}.html">{escape(name)}</a>'
+    return f'<a href="feedback/{quote(stems[name])}.html">{_breakable(name, "_/")}</a>'
+
+
+def _breakable(text: str, after: str) -> str:
+    """A long name that may go on in the next line after some characters, and nowhere else."""
+    return "".join(f"{escape(c)}<wbr>" if c in after else escape(c) for c in text)
 
 
 def _many(count: int, what: str) -> str:
