@@ -164,6 +164,7 @@ def test_the_summary_counts_checks_misconceptions_scores_and_names_who(out: Path
     page = (out / "summary.html").read_text(encoding="utf-8")
     for said in ("4 submissions", "To review", "cell 2, line 3", "&lt;i&gt;boom", "not scaled: 2 students"):
         assert said in page
+    assert "<code>a.<wbr>b</code>" in page  # the name of a function breaks at its dots alone
     links = set(re.findall(r'href="(feedback/[^"]+)"', page))
     assert len(links) == 4 and all((out / link).exists() for link in links)
 
