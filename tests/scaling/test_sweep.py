@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -151,6 +152,23 @@ def test_a_sweep_that_is_killed_goes_on_and_leaves_no_process_behind(tmp_path: P
     subprocess.run(started, env=env, check=True, timeout=60)
     assert {int(x) for x in calls(tmp_path)} == set(range(10)) - kept
     assert sorted(r.setting["x"] for r in results(tmp_path / "r")) == list(range(10))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_a_sweep_that_is_interrupted_begins_nothing_more_and_says_nothing_else(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace("0.25", "3.0").replace("workers=2", "workers=1"))
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    started = [sys.executable, str(script), str(tmp_path)]
+    process = subprocess.Popen(started, env=env, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "calls").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert calls(tmp_path) == ["0"] and not results(tmp_path / "r")
+    assert said.count("Traceback") == 1 and said.endswith("KeyboardInterrupt\n")  # the script's own
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 
 from tinygpt.cli.lab import find_course
+from tinygpt.cli.parser import Parser
 
 
 def run(argv: list[str]) -> int:
     """Makes the site. Returns 1, with a sentence, when it cannot be made."""
-    parser = argparse.ArgumentParser(prog="tinygpt book", description=__doc__)
+    parser = Parser(prog="tinygpt book", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("book"), help="folder of the site (default: book)")
     parser.add_argument("--only", default="", help="the chapters whose name matches, say '03|04'; else all")
     parser.add_argument("--zip", action="store_true", help="also write the site as one zip to hand out")

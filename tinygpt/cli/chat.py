@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from tinygpt import runtime
 from tinygpt.alignment import reply
 from tinygpt.cli.flags import add_flags, chosen
+from tinygpt.cli.parser import Parser
 from tinygpt.lineage import STAGES, shipped
 from tinygpt.sampling import Filter, greedy, temperature
 from tinygpt.training import Checkpoint, load
@@ -36,7 +36,7 @@ class ChatOptions:
 def run(argv: list[str]) -> int:
     """Runs the command: reads questions until the input ends or a line is empty. Returns 0."""
     stages = ", ".join(name for name in STAGES if name not in ("pretrain", "english", "draft"))
-    parser = argparse.ArgumentParser(prog="tinygpt chat", description=__doc__)
+    parser = Parser(prog="tinygpt chat", description=__doc__)
     parser.add_argument("model", nargs="?", default="reason", help=f"a shipped stage ({stages}) or a file")
     add_flags(parser, ChatOptions)
     values = parser.parse_args(argv)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinygpt.cli.parser import Parser
+
 GB = 1e9
 PACKAGES = ("torch", "ipywidgets", "anywidget", "jupyterlab", "notebook", "jupyterlab_widgets")
 OK, FAIL, NOTE = "ok", "fail", "--"
@@ -86,7 +88,7 @@ def run(argv: list[str], examine: Callable[[], Facts] | None = None) -> int:
     Returns:
         0 when nothing failed, else 1.
     """
-    parser = argparse.ArgumentParser(prog="tinygpt doctor", description=__doc__)
+    parser = Parser(prog="tinygpt doctor", description=__doc__)
     add_arguments(parser)
     parser.parse_args(argv)
     lines = judge((examine or examine_machine)())

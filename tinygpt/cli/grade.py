@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from tinygpt.cli.parser import Parser
 from tinygpt.grading.gradebook.autograder import write_autograder
+from tinygpt.grading.gradebook.notes import points_note
 from tinygpt.grading.judge.batch import chapter_named, grade_all
 
 
@@ -16,6 +19,8 @@ def run(argv: list[str]) -> int:
         target = Path(options.out or "autograder.zip")
         write_autograder(chapter_named(options.gradescope), target, options.private)
         print(f"{target}: upload it in Gradescope under Configure Autograder, on Ubuntu 22.04.")
+        if not options.private:
+            print(points_note(chapter_named(options.gradescope)))
         return 0
     if not options.submissions or not options.chapter:
         raise ValueError("say what to grade and by which chapter: tinygpt grade SUBMISSIONS --chapter 03.")
@@ -31,20 +36,22 @@ def run(argv: list[str]) -> int:
         ray=options.ray,
         sandbox=options.sandbox,
         unsafe=options.unsafe_no_sandbox,
+        say=partial(print, flush=True),
     )
     failed = [one for one in made if one.error]
     for one in failed:
         print(f"failed: {one.name}: {one.error}")
-    print(f"{len(made) - len(failed)} of {len(made)} submissions are graded. Begin with {out}/summary.html.")
+    page = Path(out, "summary.html")
+    print(f"{len(made) - len(failed)} of {len(made)} submissions are graded. Begin with {page}.")
     return 1 if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tinygpt grade", description=__doc__)
+    parser = Parser(prog="tinygpt grade", description=__doc__)
     parser.add_argument("submissions", nargs="?", help="a folder or zip of notebooks, or one notebook")
     parser.add_argument("--chapter", help="whose exercises: 03_attention, or 03")
     parser.add_argument("--out", help="folder of the results (default: results)")
-    parser.add_argument("--private", metavar="DIR", help="a folder with hidden checks")
+    parser.add_argument("--private", metavar="DIR", help="a folder with hidden checks: yours, or solutions")
     parser.add_argument("--roster", metavar="CSV", help="Canvas's export of the gradebook, to be filled")
     parser.add_argument("--assignment", default="", help="the title in Canvas (default: the chapter)")
     parser.add_argument("--workers", type=int, help="submissions at a time (default: one per core)")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tinygpt.cli.lab import find_chapter, find_course
+from tinygpt.cli.parser import Parser
 
 
 def run(argv: list[str]) -> int:
     """Runs the command and returns 0; without a browser the PDF is left out, and a sentence says so."""
-    parser = argparse.ArgumentParser(prog="tinygpt handout", description=__doc__)
+    parser = Parser(prog="tinygpt handout", description=__doc__)
     parser.add_argument("chapter", help="how its file begins, say 03; or: all")
     parser.add_argument("--out", default="handouts", help="where to write (default: handouts)")
     parser.add_argument("--no-pdf", action="store_true", help="only the HTML")

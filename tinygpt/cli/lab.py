@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tinygpt.cli.parser import Parser
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `tinygpt lab` takes."""
@@ -29,7 +31,7 @@ def run(argv: list[str]) -> int:
     Returns:
         JupyterLab's exit status, or 1 when it could not be started.
     """
-    parser = argparse.ArgumentParser(prog="tinygpt lab", description=__doc__)
+    parser = Parser(prog="tinygpt lab", description=__doc__)
     add_arguments(parser)
     options = parser.parse_args(argv)
     try:

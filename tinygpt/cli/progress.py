@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from tinygpt.cli.parser import Parser
 from tinygpt.grading.page import progress
 from tinygpt.grading.record import switch
 
 
 def run(argv: list[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="tinygpt progress", description=__doc__)
+    parser = Parser(prog="tinygpt progress", description=__doc__)
     parser.add_argument("--page", metavar="FILE.html", help="write it as a page, too")
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--off", action="store_true", help="keep no further results")

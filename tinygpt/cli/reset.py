@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
+from tinygpt.cli.parser import Parser
 from tinygpt.grading.reset import reset
 from tinygpt.grading.shipped import stub
 
 
 def run(argv: list[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="tinygpt reset", description=__doc__)
+    parser = Parser(prog="tinygpt reset", description=__doc__)
     parser.add_argument("exercise", help="its name, say causal_attention")
     parser.add_argument("notebook", nargs="?", help="the file (default: the chapter's, in exercises/)")
     options = parser.parse_args(argv)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import codecs
 import time
 from dataclasses import dataclass
 
 from tinygpt import runtime, training
 from tinygpt.cli.flags import add_flags, chosen
+from tinygpt.cli.parser import Parser
 from tinygpt.models import GPT
 from tinygpt.sampling import Filter, greedy, min_p, stream, temperature, top_k, top_p
 from tinygpt.tokenizers import Tokenizer
@@ -41,7 +41,7 @@ class SampleOptions:
 
 def run(argv: list[str]) -> int:
     """Runs the command. Returns 0."""
-    parser = argparse.ArgumentParser(prog="tinygpt sample", description=__doc__)
+    parser = Parser(prog="tinygpt sample", description=__doc__)
     parser.add_argument("model", nargs="?", default="model.safetensors", help="file that tinygpt train wrote")
     add_flags(parser, SampleOptions)
     values = parser.parse_args(argv)

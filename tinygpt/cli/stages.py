@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from tinygpt import runtime
 from tinygpt.cli.flags import add_flags, chosen
+from tinygpt.cli.parser import Parser
 from tinygpt.lineage import SIZES, STAGES, card_text, shipped, train_stage
 from tinygpt.lineage.shipped import widened
 from tinygpt.training import Checkpoint, load
@@ -69,7 +69,7 @@ def run(argv: list[str]) -> int:
 
 def parse(argv: list[str]) -> StageOptions:
     """Returns the options that were given."""
-    parser = argparse.ArgumentParser(prog="tinygpt train", description=__doc__)
+    parser = Parser(prog="tinygpt train", description=__doc__)
     choices = {"stage": (ALL, *STAGES), "size": tuple(SIZES)}
     add_flags(parser, StageOptions, choices=choices)
     return StageOptions(**chosen(StageOptions, parser.parse_args(argv)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
+from tinygpt.cli.parser import Parser
 from tinygpt.grading.submit import submit
 
 
 def run(argv: list[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="tinygpt submit", description=__doc__)
+    parser = Parser(prog="tinygpt submit", description=__doc__)
     parser.add_argument("notebook", help="say exercises/03_attention.ipynb")
     parser.add_argument("--name", default="", help="yours, for the name of the file")
     parser.add_argument("--out", help="folder to write to (default: beside the notebook)")

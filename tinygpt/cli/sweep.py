@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from statistics import fmean
 
 from tinygpt.cli.flags import add_flags, chosen
+from tinygpt.cli.parser import Parser
 from tinygpt.scaling import GRIDS, Result, fit_chinchilla, sweep
 
 
@@ -39,7 +39,7 @@ class SweepOptions:
 
 def run(argv: list[str]) -> int:
     """Runs the command. Returns 1 when a run failed; the others are kept."""
-    parser = argparse.ArgumentParser(prog="tinygpt sweep", description=__doc__)
+    parser = Parser(prog="tinygpt sweep", description=__doc__)
     add_flags(parser, SweepOptions, choices={"grid": tuple(GRIDS)})
     options = SweepOptions(**chosen(SweepOptions, parser.parse_args(argv)))
     which = GRIDS[options.grid]

@@ -20,6 +20,7 @@ import torch
 from tinygpt import data, runtime, training
 from tinygpt.cli import stages
 from tinygpt.cli.flags import add_flags, chosen, flag
+from tinygpt.cli.parser import Parser
 from tinygpt.models import GPT, GPTConfig
 from tinygpt.models.config import CHOICES as MODEL_CHOICES
 from tinygpt.tokenizers import Tokenizer, train_bpe, train_characters
@@ -137,7 +138,7 @@ def _exists(options: TrainOptions) -> bool:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Returns what was given: fields of `TrainOptions`, `GPTConfig` and `TrainConfig`, and no others."""
     epilog = "The stages of the lineage are another command: tinygpt train --stage all --help."
-    parser = argparse.ArgumentParser(prog="tinygpt train", description=__doc__, epilog=epilog)
+    parser = Parser(prog="tinygpt train", description=__doc__, epilog=epilog)
     add_flags(parser, TrainOptions)
     add_flags(parser, GPTConfig, defaults=MODEL, choices=MODEL_CHOICES, skip=("vocab_size",))
     shown = {**TRAINING, "steps": "what fits into --minutes", "warmup": "100, or a tenth of a shorter run"}

@@ -1,4 +1,4 @@
-"""What the course came with: the empty answers, and the state of each notebook; `release` writes the file.
+"""What the course came with: empty answers, hidden points, the state of each notebook; `release` writes it.
 
 It is part of the package, since whoever works on Colab has no `exercises/` beside the notebook.
 """
@@ -16,6 +16,7 @@ from tinygpt.grading.checks import find
 from tinygpt.grading.sheet import binds, digest, parsed, source
 
 FILE = Path(__file__).with_name("shipped.json")
+HIDDEN = re.compile(r"of which (\d+) are for hidden\s+checks")
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,22 @@ def digests() -> dict[str, str]:
     return dict(_shipped()["notebooks"])
 
 
+def hidden_points(chapter: str) -> int:
+    """How many points the exercises of a chapter announce for hidden checks."""
+    return _shipped()["hidden"].get(chapter, 0)
+
+
 def gather(root: Path) -> dict[str, Any]:
     """What `shipped.json` must hold, from the folders `course/` and `exercises/` below `root`."""
-    notebooks, stubs = {}, {}
+    notebooks, stubs, hidden = {}, {}, {}
     for path in sorted([*root.glob("course/*.ipynb"), *root.glob("exercises/*.ipynb")]):
         notebook = parsed(path.read_bytes(), path.name)
         notebooks[f"{path.parent.name}/{path.name}"] = digest(notebook)
         if path.parent.name == "exercises":
             stubs |= _stubs(notebook, path.stem)
-    return {"notebooks": notebooks, "stubs": stubs}
+            header = HIDDEN.search(" ".join(map(source, notebook["cells"][:3])))
+            hidden[path.stem] = int(header[1]) if header else 0
+    return {"notebooks": notebooks, "stubs": stubs, "hidden": hidden}
 
 
 def write(root: Path, target: Path = FILE) -> Path:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from typing import Any
 
 Setting = dict[str, Any]
 Run = Callable[[Setting], Mapping[str, Any]]
 Outcome = tuple[Setting, dict[str, Any], float, str]
 """A setting, what came of it, the seconds it took, and the error if it failed."""
+
+_stop: Event  # in a worker: whether the process that started it was interrupted
 
 ON_ONE_GPU = 4
 """Tiny models leave most of a GPU idle, so this many share it unless told otherwise."""
@@ -72,9 +77,11 @@ def check_importable(run: Run) -> None:
 def _pooled(run: Run, settings: list[Setting], workers: int) -> Iterator[tuple[Setting, tuple]]:
     """Yields what finished; when a process dies, what had finished before and nothing more."""
     spawn = multiprocessing.get_context("spawn")  # a fork would share torch's threads and a GPU's state
-    pool = ProcessPoolExecutor(min(workers, len(settings)), spawn, initializer=_begin)
+    stop = spawn.Event()
+    pool = ProcessPoolExecutor(min(workers, len(settings)), spawn, initializer=_begin, initargs=(stop,))
     try:
-        futures = {pool.submit(tried, run, setting): setting for setting in settings}
+        with _uninterrupted():
+            futures = {pool.submit(_unless_stopped, run, setting): setting for setting in settings}
         for future in as_completed(futures):
             try:
                 outcome = future.result()
@@ -82,7 +89,32 @@ def _pooled(run: Run, settings: list[Setting], workers: int) -> Iterator[tuple[S
                 continue  # not the end: others may have finished before it, and must not be made again
             yield futures[future], outcome
     finally:
+        stop.set()  # for what a process has been handed already and would still begin
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Lets processes begin in the block that Ctrl-C does not reach: they say nothing, and end with us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _unless_stopped(run: Run, setting: Setting) -> tuple[dict[str, Any], float, str]:
+    """`tried`, which Ctrl-C reaches, in a process that goes on to nothing else after one."""
+    if _stop.is_set():
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return tried(run, setting)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _alone(run: Run, setting: Setting) -> tuple[dict[str, Any], float, str]:
@@ -91,10 +123,12 @@ def _alone(run: Run, setting: Setting) -> tuple[dict[str, Any], float, str]:
     return {}, 0.0, "its process died: killed, or out of memory?"
 
 
-def _begin() -> None:
+def _begin(stop: Event) -> None:
     """In a new process: one thread, and no life after the process that started it."""
+    global _stop
     import torch
 
+    _stop = stop
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

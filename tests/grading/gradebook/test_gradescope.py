@@ -46,6 +46,18 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
+def test_the_hidden_checks_of_the_course_go_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["grade", "--gradescope", "03", "--out", str(tmp_path / "autograder.zip")]
+    assert main(command) == 0
+    assert "the 7 for hidden checks need --private DIR" in capsys.readouterr().out
+    assert main([*command, "--private", str(Path(__file__).parents[3] / "solutions")]) == 0
+    assert "need --private" not in capsys.readouterr().out
+    with zipfile.ZipFile(tmp_path / "autograder.zip") as archive:
+        archive.extract("hidden/03_attention.ipynb", tmp_path)
+    found = gradescope._hidden(tmp_path / "hidden")
+    assert sum(case.points for cases in found.values() for case in cases) == 7
+
+
 def run(root: Path, python: str = sys.executable) -> dict:
     """What Gradescope reads after a run."""
     env = {**os.environ, "AUTOGRADER_ROOT": str(root), "AUTOGRADER_PYTHON": python, "PYTHONPATH": ""}

@@ -36,6 +36,18 @@ def test_notebooks_and_zips_at_any_depth_are_submissions_and_the_rest_is_named(t
         assert found.others == ("essay.pdf",)
 
 
+def test_results_among_the_submissions_were_not_handed_in(tmp_path: Path) -> None:
+    results = ["summary.html", "canvas.csv", "gradebook.csv", "runs.jsonl", "feedback/ann.html"]
+    touched(tmp_path, "ann.ipynb", "results/kim.ipynb", "essay.pdf", "results/essay.pdf", "ann/canvas.csv")
+    for out in (tmp_path / "results", tmp_path):
+        touched(out, *results)
+        with intake(tmp_path, out) as found:
+            others = {*found.others}
+            assert [one.name for one in found.submissions] == ["ann", "results/kim"]
+        assert {"essay.pdf", "results/essay.pdf", "ann/canvas.csv"} <= others
+        assert not {(out / name).relative_to(tmp_path).as_posix() for name in results} & others
+
+
 def test_one_notebook_is_a_class_of_one(tmp_path: Path) -> None:
     assert names(touched(tmp_path, "ann.ipynb") / "ann.ipynb") == ["ann"]
 

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.excerpt import Excerpt
 from tinygpt.grading.gradebook.graded import Graded, graded
 from tinygpt.grading.gradebook.intake import Submission
+from tinygpt.grading.gradebook.notes import points_note
 from tinygpt.grading.gradebook.plain import plain
 from tinygpt.grading.gradebook.words import LONGEST, text
 from tinygpt.grading.gradebook.write import write_results
 from tinygpt.grading.judge import Report
 from tinygpt.grading.picture import Picture
 from tinygpt.grading.result import Outcome, Result
+from tinygpt.grading.shipped import hidden_points
 from tinygpt.scaling import Result as Run
 
 EVIL = '"></p><script>alert(1)</script><img src=x onerror=alert(2)>\ud800\x00\u202e'
@@ -77,7 +80,7 @@ class Reader(HTMLParser):
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
         self.headings += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
-        if tag != "meta":
+        if tag not in ("meta", "br", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -155,12 +158,90 @@ def test_the_summary_counts_checks_misconceptions_scores_and_names_who(out: Path
     assert found["scores"]["parts"] == [0, 2, 0, 0, 0, 0, 1, 0, 0, 0] and found["scores"]["mean"] == 4.0
     assert found["seconds"]["total"] == 6.0 and found["late"] == ["roe_LATE_5_6_hw"]
     assert found["failed"] == [{"name": "bad", "error": "<i>boom"}] and found["others"] == ["<u>essay.pdf"]
-    assert found["not_in_canvas"] == [name, "kim", "bad"] and len(found["problems"]) == 3
+    assert [one["name"] for one in found["not_in_canvas"]] == [name, "kim", "bad"] and len(
+        found["problems"]
+    ) == 3
     page = (out / "summary.html").read_text(encoding="utf-8")
     for said in ("4 submissions", "To review", "cell 2, line 3", "&lt;i&gt;boom", "not scaled: 2 students"):
         assert said in page
+    assert "<code>a.<wbr>b</code>" in page  # the name of a function breaks at its dots alone
     links = set(re.findall(r'href="(feedback/[^"]+)"', page))
     assert len(links) == 4 and all((out / link).exists() for link in links)
+
+
+def answered(**mistakes: str) -> list[Graded]:
+    """Submissions with one exercise of two checks, both failed where there is a mistake."""
+    runs = []
+    for mistake in mistakes.values():
+        checks = tuple(Outcome(title, 1, not mistake) for title in ("easy", "hard"))
+        found = Report("x", (Result("rope", checks, "public", mistake),), (), 1.0)
+        runs.append(Run("", {}, json.loads(json.dumps({**plain(found), "flags": []}))))
+    return graded([Submission(name, Path()) for name in mistakes], runs)
+
+
+def written(out: Path, class_: list[Graded], rows: list[list[str]] | None = None) -> tuple[dict, str]:
+    write_results(out, "03_attention", class_, [], rows, "Week 3")
+    found = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    return found, (out / "summary.html").read_text(encoding="utf-8")
+
+
+def test_no_answer_is_no_misconception_and_misconceptions_are_listed_once(tmp_path: Path) -> None:
+    empty = {"ann": "not written", "bob": "not found", "cy": "not a notebook", "di": "not written"}
+    found, page = written(tmp_path, answered(**empty, kim="not turned", zoe=""))
+    (rope,) = found["exercises"]
+    assert rope["mistakes"][0]["name"] == "not turned" and rope["unanswered"] == 4
+    assert '<td class="number">4</td><td>not turned (1)</td>' in page
+    assert page.count("not written") == 1 and "misconceptions</th>" not in page
+    _, page = written(tmp_path, answered(**empty))
+    assert '<td class="number">4</td><td>none</td>' in page
+
+
+def test_misconceptions_are_told_for_the_checks_that_failed_for_fewer(tmp_path: Path) -> None:
+    class_ = answered(kim="not turned", zoe="turned twice")
+    class_[0].run.scores["exercises"][0]["checks"][0]["passed"] = True
+    _, page = written(tmp_path, class_)
+    assert "<td>turned twice (1)</td>" in page and "<td>as below</td>" in page
+
+
+def test_who_handed_in_twice_counts_once_and_is_listed(tmp_path: Path) -> None:
+    class_ = answered(zoe="", s9="not turned", kim="not turned")
+    rows = [
+        ["Student", "ID", "SIS User ID", "03_attention"],
+        ["Points Possible", "", "", "44"],
+        ["Zuse, Zoe", "12356", "S9", ""],
+    ]
+    found, page = written(tmp_path, class_, rows)
+    assert (found["submissions"], found["counted"], found["scores"]["mean"]) == (3, 2, 1.0)
+    assert sum(found["scores"]["parts"]) == 2 and found["exercises"][0]["checks"][0]["failed"] == 1
+    assert found["twice"] == [{"student": "Zuse, Zoe", "names": ["zoe", "s9"]}]
+    assert "Handed in more than once" in page and "2 of them count" in page
+    assert found["not_in_canvas"] == [{"name": "kim", "why": "no login, number or name of the roster in it"}]
+    assert "<td>no login, number or name" in page
+
+
+def test_whose_feedback_is_left_from_an_earlier_run_is_named(tmp_path: Path) -> None:
+    written(tmp_path, answered(**{f"s{i:02}": "" for i in range(12)}, kim=""))
+    found, page = written(tmp_path, answered(kim=""))
+    assert found["earlier"] == [f"s{i:02}" for i in range(12)] and "<li>s11</li>" in page
+    (note,) = (note for note in found["notes"] if "earlier" in note)
+    assert note.startswith("12 submissions graded earlier are no longer in the folder (s00, s01")
+    assert "s09, and 2 more)" in note and "still in" in note and note.partition("(")[0] in page
+    assert written(tmp_path / "new", answered(kim=""))[0]["earlier"] == []
+
+
+def test_points_that_do_not_agree_are_said(tmp_path: Path) -> None:
+    public = sum(exercise.points for exercise in CHAPTERS["03_attention"])
+    hidden = hidden_points("03_attention")
+    says = points_note("03_attention")
+    assert says.startswith(
+        f"{public} of the chapter's {public + hidden} points: the {hidden} for hidden checks"
+    )
+    assert "--private" in says and points_note("03_attention", public + hidden) == ""
+    rows = [["Student", "ID", "Week 3"], ["Points Possible", "", "44"]]
+    found, page = written(tmp_path, answered(kim=""), rows)
+    assert f"2 points are graded; the notebook announces {public + hidden}" in found["notes"][0]
+    assert 'The roster has 44 points possible for "Week 3", and 2 are graded.' in found["notes"][1]
+    assert "and 2 are graded" in page
 
 
 def test_the_place_of_a_difference_is_no_html_either() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tinygpt.grading.gradebook.canvas import for_canvas
 from tinygpt.grading.gradebook.graded import Graded, graded
 from tinygpt.grading.gradebook.intake import Submission
+from tinygpt.grading.gradebook.roster import read_roster
 from tinygpt.grading.gradebook.tables import gradebook, written
 from tinygpt.scaling import Result
 
@@ -72,7 +73,7 @@ def test_without_a_roster_canvas_gets_those_whose_number_is_known() -> None:
         ["doe", "11", "", "", "", "3"],
         ["roe", "12", "", "", "", ""],
     ]
-    assert found.unplaced == ("ann",)
+    assert [*found.owners.why] == ["ann"]
 
 
 def test_a_roster_keeps_its_rows_and_columns_and_is_filled(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_a_roster_keeps_its_rows_and_columns_and_is_filled(tmp_path: Path) -> No
     submissions = made(
         doe_11_1_hw=3, doe_11_2_hw=7, doe_11_3_hw=2, rroe=4, stranger=1, **{"s3/homework": 2, "x_99_1_hw": 6}
     )
-    found = for_canvas(submissions, "Week 3", 9, path)
+    found = for_canvas(submissions, "Week 3", 9, read_roster(path))
     assert rows(found.text)[1:] == [
         ["", "", "", "", "", "Manual Posting", "", ""],
         ["    Points Possible", "", "", "", "", "5", "9", "(read only)"],
@@ -96,12 +97,13 @@ def test_a_roster_keeps_its_rows_and_columns_and_is_filled(tmp_path: Path) -> No
         ["'=Roe, Rick", "12", "s2", "rroe@uni.edu", "A", "-2", "4", ""],
         ["Ann, Other", "13", "s3", "ann", "B", "", "2", ""],
     ]
-    assert found.unplaced == ("stranger", "x_99_1_hw")
+    assert found.owners.why["x_99_1_hw"] == "number 99 is in no row" and len(found.owners.why) == 2
+    assert found.owners.why["stranger"] == "no login, number or name of the roster in it"
 
 
 def test_a_new_column_stands_before_canvas_own_sums_and_short_rows_are_filled(tmp_path: Path) -> None:
     path = roster(tmp_path, "Student,ID,SIS User ID,SIS Login ID,Section,Total (read only)", '"Doe, Jane",11')
-    found = rows(for_canvas(made(janedoe=1, doejane=3), "New", 9, path).text)
+    found = rows(for_canvas(made(janedoe=1, doejane=3), "New", 9, read_roster(path)).text)
     assert found == [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "New", "Total (read only)"],
         ["    Points Possible", "", "", "", "", "9", ""],
@@ -112,13 +114,32 @@ def test_a_new_column_stands_before_canvas_own_sums_and_short_rows_are_filled(tm
 def test_a_name_that_two_students_could_have_is_nobodys(tmp_path: Path) -> None:
     head = "Student,ID,SIS User ID,SIS Login ID,Section"
     path = roster(tmp_path, head, '"Doe, J",11,,j@a,', '"Doe, J",12,,j@b,', '"Poe, P",3,,p,')
-    found = for_canvas(made(doej=1, j=2, **{"3_homework": 5}), "New", 9, path)
-    assert found.unplaced == ("doej", "j", "3_homework")
+    found = for_canvas(made(doej=1, j=2, **{"3_homework": 5}), "New", 9, read_roster(path))
+    assert [*found.owners.why] == ["doej", "j", "3_homework"]
 
 
 def test_a_roster_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='columns "Student" first and "ID"; got name, points'):
-        for_canvas([], "x", 1, roster(tmp_path, "name,points"))
+        read_roster(roster(tmp_path, "name,points"))
     (tmp_path / "latin.csv").write_bytes(b"Student,ID\n\xff,1\n")
     with pytest.raises(ValueError, match="no CSV in UTF-8"):
-        for_canvas([], "x", 1, tmp_path / "latin.csv")
+        read_roster(tmp_path / "latin.csv")
+    with pytest.raises(ValueError, match=r"'.*none.csv' cannot be read \(No such file or directory\)"):
+        read_roster(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("there, kept, differs", [("44", "44", "44"), ("9.0", "9.0", ""), ("", "9", "")])
+def test_points_that_the_roster_has_are_kept_and_a_difference_is_said(
+    tmp_path: Path, there: str, kept: str, differs: str
+) -> None:
+    path = roster(tmp_path, "Student,ID,New", f"Points Possible,,{there}", '"Doe, Jane",11,')
+    found = for_canvas(made(doejane=3), "New", 9, read_roster(path))
+    assert (rows(found.text)[1][2], found.differs) == (kept, differs)
+
+
+def test_a_line_that_two_exercises_use_is_to_be_reviewed_once() -> None:
+    other = {**FLAG, "exercise": "rope"}
+    run = Result("", {}, {"flags": [FLAG, other, {**other, "line": 9}]})
+    (one,) = graded([Submission("kim", Path())], [run])
+    assert one.reviews == ["blend and rope use x.y (cell 3, line 2).", "rope uses x.y (cell 3, line 9)."]
+    assert [flag["exercises"] for flag in one.flags] == [["blend", "rope"], ["rope"]]

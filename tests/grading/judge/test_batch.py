@@ -203,6 +203,86 @@ def test_a_cluster_gets_the_content_and_not_the_path(
     assert [(one.name, one.error, one.exercises[0]["earned"]) for one in made] == [("ann", "", 5)]
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_roster_is_read_before_anything_is_graded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class_, out = hand_in(tmp_path / "class", {"ann": "right"}), tmp_path / "out"
+    command = ["grade", str(class_), "--chapter", "03", "--out", str(out), "--workers", "0", "--roster"]
+    assert main([*command, str(tmp_path / "none.csv")]) == 1
+    said = capsys.readouterr().err
+    assert "the roster must be a gradebook as Canvas exports it" in said and "Errno" not in said
+    (tmp_path / "wrong.csv").write_text("name,points\n")
+    assert main([*command, str(tmp_path / "wrong.csv")]) == 1 and not out.exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_says_what_begins_and_what_the_teacher_should_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class_, out = hand_in(tmp_path / "class", {"ann": "right", "kim": "wrong"}), tmp_path / "class" / "out"
+    command = ["grade", str(class_), "--chapter", "03", "--out", f"{out}/", "--workers", "0"]
+    assert main(command) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "2 of 2 submissions are to be graded; the sandbox is none. The first takes a moment."
+    assert rest[-1] == f"2 of 2 submissions are graded. Begin with {out / 'summary.html'}."
+    assert "points are graded; the notebook announces" in rest[0]
+    (class_ / "kim.ipynb").unlink()
+    assert main(command) == 0  # the results lie in the class's folder, and nobody handed them in
+    said = capsys.readouterr().out
+    assert "1 submission graded earlier is no longer in the folder (kim)" in said
+    assert "to be graded" not in said and "1 of 1 submissions" in said
+    assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["others"] == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_name_in_a_zip_places_it_where_the_file_says_nothing(tmp_path: Path) -> None:
+    class_ = tmp_path / "class"
+    class_.mkdir()
+    content = notebook("right").encode()
+    pack(class_ / "03_attention.tinygpt.zip", "03_attention.ipynb", content, {"name": "Zoe Zuse"})
+    pack(class_ / "03_attention-Bob-Jones.tinygpt.zip", "03_attention.ipynb", content, {"name": ["odd"]})
+    roster, out = tmp_path / "roster.csv", tmp_path / "out"
+    roster.write_text('Student,ID,SIS Login ID\n"Zuse, Zoe",12356,zzuse\n"Jones, Bob",12357,bjones\n')
+    batch.grade_all(class_, "03", out, roster=roster, workers=0, progress=False)
+    filled = (out / "canvas.csv").read_text(encoding="utf-8").splitlines()
+    assert filled[2:] == ['"Zuse, Zoe",12356,zzuse,1', '"Jones, Bob",12357,bjones,1']
+    found = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert found["signed"] == [{"name": "03_attention.tinygpt", "student": "Zuse, Zoe"}]
+    assert "Placed by the name in the zip" in (out / "summary.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_interrupt_is_answered_at_once_and_says_how_far_it_went(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_, out = hand_in(tmp_path / "class", {"ann": "right", "kim": "right"}), tmp_path / "out"
+    judged = batch.grade_one
+
+    def interrupted(path: Path, exercises: tuple[Exercise, ...], **how: object) -> Report:
+        if path.stem == "kim":
+            signal.raise_signal(signal.SIGINT)
+        return judged(path, exercises, **how)
+
+    monkeypatch.setattr(batch, "grade_one", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["grade", str(class_), "--chapter", "03", "--out", str(out), "--workers", "0"]) == 130
+    said = capsys.readouterr().out
+    assert said.endswith("\nStopping…\n1 of 2 are graded; the same command goes on.\n")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_hidden_checks_of_the_course_are_graded_in_one_step(tmp_path: Path, sandboxed: str) -> None:
+    class_, said = hand_in(tmp_path / "class", {"ann": RIGHT}), []
+    solutions = Path(__file__).parents[3] / "solutions"
+    how = {"workers": 0, "sandbox": sandboxed, "progress": False, "say": said.append}
+    (one,) = batch.grade_all(class_, "03", tmp_path / "out", private=solutions, **how)
+    hidden = {e["name"]: (e["earned"], e["possible"]) for e in one.exercises if e["kind"] == "hidden"}
+    assert hidden["attention_weights"] == (1, 1) and hidden["rope"] == (0, 1)
+    assert sum(possible for _, possible in hidden.values()) == 7
+    assert len(said) == 1 and f"the sandbox is {sandboxed}." in said[0]  # no word of points that are missing
+
+
 def test_hidden_checks_need_a_sandbox(tmp_path: Path) -> None:
     (tmp_path / "rope.py").write_text("CASES = []")
     with pytest.raises(ValueError, match="hidden checks need a sandbox"):

@@ -12,6 +12,9 @@ from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.gradebook.plain import plain
 from tinygpt.grading.judge import grade_one
 from tinygpt.grading.judge.private import hidden_cases, private_files
+from tinygpt.grading.shipped import hidden_points
+
+ROOT = Path(__file__).parents[3]
 
 CHAPTER = """
 from tinygpt.grading import Case
@@ -37,7 +40,7 @@ def folder(tmp_path: Path, **files: str) -> Path:
 
 
 def loaded(tmp_path: Path, **files: str) -> dict:
-    found = private_files(folder(tmp_path, **files))
+    found = private_files(folder(tmp_path, **files), "03_attention")
     return hidden_cases({name: path.read_bytes() for name, path in found.items()})
 
 
@@ -53,13 +56,30 @@ def test_files_of_chapters_and_of_exercises_are_read(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_docs_can_be_used(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "grading.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "grading.md").read_text(encoding="utf-8")
     example = page.partition("```python\n")[2].partition("```")[0]
     found = loaded(tmp_path, **{"03_attention": example})
     assert {name: len(cases) for name, cases in found.items()} == {
         "causal_attention": 1,
         "attention_weights": 1,
     }
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_hidden_checks_of_the_course_are_the_points_that_its_notebook_announces(chapter: str) -> None:
+    files = private_files(ROOT / "solutions", chapter)
+    assert [*files] == [f"{chapter}.ipynb"]
+    found = hidden_cases({name: path.read_bytes() for name, path in files.items()})
+    points = sum(case.points for cases in found.values() for case in cases)
+    public = sum(exercise.points for exercise in CHAPTERS[chapter])
+    header = (ROOT / "exercises" / f"{chapter}.ipynb").read_text("utf-8").partition("hidden checks")[0]
+    assert points == hidden_points(chapter) and f"{public + points}, of which {points} are for" in header
+
+
+def test_a_notebook_without_hidden_checks_is_refused() -> None:
+    files = private_files(ROOT / "exercises", "03_attention")
+    with pytest.raises(ValueError, match="has no hidden checks"):
+        hidden_cases({name: path.read_bytes() for name, path in files.items()})
 
 
 @pytest.mark.parametrize(
@@ -87,10 +107,10 @@ def test_what_cannot_be_used_is_told_before_anybody_is_graded(
 
 
 def test_a_folder_with_nothing_in_it_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there is no Python file"):
-        private_files(tmp_path)
+    with pytest.raises(ValueError, match="there are none in"):
+        private_files(tmp_path, "03_attention")
     with pytest.raises(ValueError, match="must be a folder"):
-        private_files(tmp_path / "none")
+        private_files(tmp_path / "none", "03_attention")
 
 
 def test_a_folder_that_submissions_can_read_is_refused(
@@ -100,14 +120,14 @@ def test_a_folder_that_submissions_can_read_is_refused(
     inside = tmp_path / "env" / "share" / "hidden"
     inside.mkdir(parents=True)
     with pytest.raises(ValueError, match="which every submission can read"):
-        private_files(folder(inside, rope=EXERCISE))
+        private_files(folder(inside, rope=EXERCISE), "03_attention")
     (tmp_path / "link").symlink_to(inside)
     with pytest.raises(ValueError, match="which every submission can read"):
-        private_files(tmp_path / "link")
+        private_files(tmp_path / "link", "03_attention")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "rope.py").symlink_to(inside / "rope.py")
     with pytest.raises(ValueError, match="which every submission can read"):
-        private_files(tmp_path / "out")
+        private_files(tmp_path / "out", "03_attention")
 
 
 SPY = """

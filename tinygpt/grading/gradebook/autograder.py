@@ -48,7 +48,7 @@ def write_autograder(chapter: str, target: Path, private: str | Path | None = No
     Raises:
         ValueError: The hidden checks are wrong.
     """
-    hidden = private_files(Path(private)) if private else {}
+    hidden = private_files(Path(private), chapter) if private else {}
     hidden_cases({name: path.read_bytes() for name, path in hidden.items()})
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.part")

@@ -70,13 +70,24 @@ class Graded:
         return self.run.scores.get("problems", [])
 
     @property
+    def signed(self) -> str:
+        """The name that the zip of `tinygpt submit` gives its author, which nobody has checked, or ""."""
+        return self.run.scores.get("signed", "")
+
+    @property
     def flags(self) -> list[dict[str, Any]]:
-        return self.run.scores.get("flags", [])
+        """What a person should look at: each line once, with all the exercises that use it."""
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for flag in self.run.scores.get("flags", []):
+            line = {key: flag[key] for key in ("cell", "line", "uses", "text")}
+            about = found.setdefault(tuple(line.values()), {"exercises": [], **line})
+            about["exercises"].append(flag["exercise"])
+        return list(found.values())
 
     @property
     def reviews(self) -> list[str]:
-        """What a person should look at, in sentences."""
-        return [f"{f['exercise']} uses {f['uses']} (cell {f['cell']}, line {f['line']})." for f in self.flags]
+        """The same in sentences."""
+        return [_review(flag) for flag in self.flags]
 
     @property
     def remarks(self) -> list[str]:
@@ -101,6 +112,11 @@ def file_stem(name: str) -> str:
     if safe and safe == flat and safe == name.replace("/", "__") and not RESERVED.fullmatch(safe):
         return safe
     return f"{safe.rstrip('.') or 'submission'}-{_digest(name)}".lstrip("-")
+
+
+def _review(flag: dict[str, Any]) -> str:
+    who = f"{' and '.join(flag['exercises'])} {'uses' if len(flag['exercises']) == 1 else 'use'}"
+    return f"{who} {flag['uses']} (cell {flag['cell']}, line {flag['line']})."
 
 
 def _digest(name: str) -> str:

@@ -20,7 +20,7 @@ from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.gradebook.intake import Submission, intake
 from tinygpt.grading.gradebook.plain import picture, plain
 from tinygpt.grading.gradebook.shipment import content
-from tinygpt.grading.judge.batch import notebook_bytes, unreadable
+from tinygpt.grading.judge.batch import opened, unreadable
 from tinygpt.grading.judge.engines import engine
 from tinygpt.grading.judge.grade import Report, grade_one
 from tinygpt.grading.judge.limits import Limits
@@ -101,7 +101,7 @@ def _graded(root: Path, chapter: str) -> Report:
     with intake(root / "submission") as found, tempfile.TemporaryDirectory() as folder:
         one = _chosen(found.submissions, chapter)
         try:
-            notebook = notebook_bytes(one.path.name, content(one.path))
+            notebook = opened(one.path.name, content(one.path)).notebook
         except ValueError as error:
             return unreadable(one.path.name, str(error), exercises, hidden)
         path = Path(folder, f"{chapter}.ipynb")
@@ -125,7 +125,7 @@ def _chosen(submissions: tuple[Submission, ...], chapter: str) -> Submission:
 
 
 def _hidden(folder: Path) -> Hidden:
-    return hidden_cases({path.name: path.read_bytes() for path in sorted(folder.glob("*.py"))})
+    return hidden_cases({path.name: path.read_bytes() for path in sorted(folder.glob("*"))})
 
 
 if __name__ == "__main__":

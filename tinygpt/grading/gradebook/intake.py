@@ -15,6 +15,10 @@ from tinygpt.grading.gradebook.words import text
 from tinygpt.grading.judge.notebook import LARGEST
 
 ENDINGS = (".ipynb", ".zip")  # a zip among the submissions is one student's, as `tinygpt submit` makes it
+# What grading leaves in a folder, which may lie among the submissions.
+RESULTS = re.compile(
+    r"(feedback/[^/]+\.(html|json)|summary\.(html|json)|(gradebook|canvas)\.csv|runs\.jsonl)"
+)
 LEFT_ALONE = (".ipynb_checkpoints", "__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 # How Canvas names the files of "Download Submissions": doejane_LATE_12345_678910_homework.ipynb
 CANVAS = re.compile(r"(?P<who>[^_/]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<file>\d+)_[^/]+$", re.I)
@@ -55,15 +59,19 @@ class Intake:
 
 
 @contextmanager
-def intake(source: Path) -> Iterator[Intake]:
+def intake(source: Path, out: Path | None = None) -> Iterator[Intake]:
     """What was handed in; the files of a zip are there until the block ends.
+
+    Args:
+        source: A folder, a zip or a notebook.
+        out: The folder of results, which may lie in the source: they were not handed in.
 
     Raises:
         ValueError: It is neither folder, zip nor notebook, or there is nothing to grade in it.
     """
     with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
         if source.is_dir():
-            found = _of_folder(source)
+            found = {name: path for name, path in _of_folder(source).items() if not _result(path, out)}
         elif source.is_file() and source.suffix.lower() == ".ipynb":
             found = {source.name: source}
         elif source.is_file() and zipfile.is_zipfile(source):
@@ -83,6 +91,14 @@ def _of_folder(source: Path) -> dict[str, Path]:
     files = (path for path in source.rglob("*") if path.is_symlink() or not path.is_dir())
     found = {path.relative_to(source).as_posix(): path for path in files}
     return {name: path for name, path in found.items() if not _left_alone(name)}
+
+
+def _result(path: Path, out: Path | None) -> bool:
+    """Whether a file is one that grading has left in `out`."""
+    path = path.parent.resolve() / path.name
+    if out is None or not path.is_relative_to(out.resolve()):
+        return False
+    return bool(RESULTS.fullmatch(path.relative_to(out.resolve()).as_posix()))
 
 
 def _unpacked(source: Path, folder: Path) -> dict[str, Path]:

@@ -32,7 +32,7 @@ caption { text-align: left; padding: 0.25rem 0 }
   vertical-align: top }
 .grid td:has(.bar) { width: 50% }
 .grid tbody th { font-weight: normal }
-.grid th:first-child code { overflow-wrap: normal }
+.grid code { overflow-wrap: normal }
 .grid .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 .checks { list-style: none; padding: 0 }
 .checks li { padding: 0.2rem 0 }

@@ -8,20 +8,23 @@ from typing import Any
 from urllib.parse import quote
 
 from tinygpt.grading.gradebook.page import chapter_title, page, table
+from tinygpt.grading.gradebook.summary import NO_ANSWER
 from tinygpt.grading.markup import html
 
 
 def summary_page(found: Mapping[str, Any], stems: Mapping[str, str]) -> str:
     """The page of what `summary` found; `stems` are the names of the feedback files, by submission."""
     title = chapter_title(found["chapter"])
-    parts = [f"<h1>{escape(title)}, the class</h1>", _opening(found), _distribution(found["scores"])]
+    parts = [f"<h1>{escape(title)}, the class</h1>", _opening(found)]
+    parts += [f'<p class="look">{escape(note)}</p>' for note in found["notes"]]
+    parts.append(_distribution(found["scores"]))
     parts += [_glance(found["exercises"]), "<h2>Checks and misconceptions</h2>"]
     parts += [_exercise(exercise, stems) for exercise in found["exercises"]]
     review = [[_link(f["name"], stems), *_flag(f)] for f in found["review"]]
     parts += _listed(
         "To review",
         "Answers that use what they were asked to write, as far as reading tells. It costs no points.",
-        ("submission", "exercise", "uses", "where", "line"),
+        ("submission", "exercises", "uses", "where"),
         review,
     )
     problems = [[_link(p["name"], stems), html(p["says"])] for p in found["problems"]]
@@ -32,7 +35,16 @@ def summary_page(found: Mapping[str, Any], stems: Mapping[str, str]) -> str:
     )
     parts += _names("Handed in late, says Canvas", [_link(name, stems) for name in found["late"]])
     parts += _names("Files that are no notebooks", [escape(name) for name in found["others"]])
-    parts += _names("Without a row in canvas.csv", [_link(name, stems) for name in found["not_in_canvas"]])
+    without = [[_link(one["name"], stems), escape(one["why"])] for one in found["not_in_canvas"]]
+    says = "Nobody was found for them in the table, so their points stand only in gradebook.csv."
+    parts += _listed("Without a row in canvas.csv", says, ("submission", "why"), without)
+    signed = [[_link(one["name"], stems), escape(one["student"])] for one in found["signed"]]
+    says = "Their files say nothing, so the name in the zip was taken, which anybody can write."
+    parts += _listed("Placed by the name in the zip", says, ("submission", "student"), signed)
+    twice = [[escape(t["student"]), ", ".join(_link(n, stems) for n in t["names"])] for t in found["twice"]]
+    says = "The better submission counts, here and in canvas.csv."
+    parts += _listed("Handed in more than once", says, ("student", "submissions"), twice)
+    parts += _names("Graded earlier, no longer handed in", [escape(name) for name in found["earlier"]])
     parts.append(_time(found["seconds"], stems))
     return page(f"{title}, the class", "\n".join(parts))
 
@@ -41,6 +53,8 @@ def _opening(found: Mapping[str, Any]) -> str:
     scores = found["scores"]
     middle = f"mean {scores['mean']:g}, median {scores['median']:g} of {scores['possible']} points"
     span = f"lowest {scores['lowest']}, highest {scores['highest']}, full marks {scores['full']}"
+    if found["twice"]:
+        span += f"; {found['counted']} of them count: each student whom the table knows, once"
     return f'<p class="score"><b>{_many(found["submissions"], "submission")}</b>: {middle}</p><p>{span}</p>'
 
 
@@ -59,15 +73,22 @@ def _bar(count: int, most: int) -> str:
 
 def _glance(exercises: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        (f'<a href="#{_anchor(e)}">{_title(e)}</a>', f"{_share(e):.0f} %", e["full"], _first(e["mistakes"]))
+        (
+            f'<a href="#{_anchor(e)}">{_title(e)}</a>',
+            f"{_share(e):.0f} %",
+            e["full"],
+            e["unanswered"],
+            _first(e["mistakes"]),
+        )
         for e in exercises
     ]
-    head = ("exercise", "points", "full marks", "most frequent misconception")
+    head = ("exercise", "points", "full marks", "no answer", "most frequent misconception")
     return "<h2>Exercises</h2>\n" + table("Exercises at a glance", head, rows)
 
 
 def _first(mistakes: Sequence[Mapping[str, Any]]) -> str:
-    return f"{escape(mistakes[0]['name'])} ({len(mistakes[0]['who'])})" if mistakes else "none"
+    real = [f"{escape(m['name'])} ({len(m['who'])})" for m in mistakes if m["name"] not in NO_ANSWER]
+    return real[0] if real else "none"
 
 
 def _share(found: Mapping[str, Any]) -> float:
@@ -86,13 +107,25 @@ def _anchor(found: Mapping[str, Any]) -> str:
 def _exercise(found: Mapping[str, Any], stems: Mapping[str, str]) -> str:
     hidden = ", hidden checks" if found["kind"] == "hidden" else ""
     parts = [f'<h3 id="{_anchor(found)}">{_title(found)}: {_share(found):.0f} % of the points</h3>']
-    rows = [(escape(c["title"]), c["failed"], _told(c["mistakes"])) for c in found["checks"]]
-    parts.append(table(f"Checks of {found['name']}{hidden}", ("check", "failed", "misconceptions"), rows))
+    parts.append(_checks(f"Checks of {found['name']}{hidden}", found))
     for mistake in found["mistakes"]:
         who = ", ".join(_link(name, stems) for name in mistake["who"])
         label = f"{escape(mistake['name'])}: {_many(len(mistake['who']), 'student')}"
         parts.append(f"<details><summary>{label}</summary><p>{who}</p></details>")
     return "\n".join(parts)
+
+
+def _checks(caption: str, found: Mapping[str, Any]) -> str:
+    """How often each check failed; why is said where it is not what the whole exercise failed for."""
+    whole = {mistake["name"]: len(mistake["who"]) for mistake in found["mistakes"]}
+    checks = found["checks"]
+    if all(check["mistakes"] in (whole, {}) for check in checks):
+        return table(caption, ("check", "failed"), [(escape(c["title"]), c["failed"]) for c in checks])
+    rows = [
+        (escape(c["title"]), c["failed"], "as below" if c["mistakes"] == whole else _told(c["mistakes"]))
+        for c in checks
+    ]
+    return table(caption, ("check", "failed", "misconceptions"), rows)
 
 
 def _told(mistakes: Mapping[str, int]) -> str:
@@ -101,8 +134,9 @@ def _told(mistakes: Mapping[str, int]) -> str:
 
 def _flag(flag: Mapping[str, Any]) -> tuple[str, ...]:
     where = f"cell {flag['cell']}, line {flag['line']}"
-    exercise, uses, text = (f"<code>{escape(flag[key])}</code>" for key in ("exercise", "uses", "text"))
-    return exercise, uses, where, text
+    exercises = ", ".join(f"<code>{escape(name)}</code>" for name in flag["exercises"])
+    uses, text = (f"<code>{_breakable(flag[key], '.')}</code>" for key in ("uses", "text"))
+    return exercises, uses, f"{where}<br>{text}"
 
 
 def _listed(title: str, says: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -122,7 +156,12 @@ def _time(seconds: Mapping[str, Any], stems: Mapping[str, str]) -> str:
 
 
 def _link(name: str, stems: Mapping[str, str]) -> str:
-    return f'<a href="feedback/{quote(stems[name])}.html">{escape(name)}</a>'
+    return f'<a href="feedback/{quote(stems[name])}.html">{_breakable(name, "_/")}</a>'
+
+
+def _breakable(text: str, after: str) -> str:
+    """A long name that may go on in the next line after some characters, and nowhere else."""
+    return "".join(f"{escape(c)}<wbr>" if c in after else escape(c) for c in text)
 
 
 def _many(count: int, what: str) -> str:

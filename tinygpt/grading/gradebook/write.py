@@ -12,6 +12,7 @@ from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.gradebook.canvas import for_canvas
 from tinygpt.grading.gradebook.feedback import feedback, feedback_page
 from tinygpt.grading.gradebook.graded import Graded
+from tinygpt.grading.gradebook.notes import class_notes, graded_earlier
 from tinygpt.grading.gradebook.summary import summary
 from tinygpt.grading.gradebook.summary_page import summary_page
 from tinygpt.grading.gradebook.tables import gradebook
@@ -22,9 +23,9 @@ def write_results(
     chapter: str,
     graded: Sequence[Graded],
     others: Sequence[str],
-    roster: Path | None,
+    roster: Sequence[Sequence[str]] | None,
     assignment: str,
-) -> None:
+) -> list[str]:
     """Writes feedback, gradebooks and the summary.
 
     Args:
@@ -32,25 +33,28 @@ def write_results(
         chapter: The chapter.
         graded: Every submission.
         others: Files that were handed in and cannot be graded.
-        roster: Canvas's export, to be filled.
+        roster: The rows of Canvas's export, to be filled.
         assignment: The title of the column in Canvas.
 
-    Raises:
-        ValueError: The roster is none.
+    Returns:
+        What the teacher should know, in sentences; the summary has them too.
     """
     folder = out / "feedback"
     folder.mkdir(parents=True, exist_ok=True)
+    earlier = graded_earlier(folder, [one.name for one in graded])
     for one in graded:
         _write(folder / f"{one.stem}.json", _json(feedback(one, chapter)))
         _write(folder / f"{one.stem}.html", feedback_page(one, chapter))
-    found = summary(graded, chapter, others)
-    _write(out / "gradebook.csv", gradebook(chapter, graded))
     public = sum(exercise.points for exercise in CHAPTERS[chapter])
-    canvas = for_canvas(graded, assignment, found["scores"]["possible"] or public, roster)
+    possible = max((one.possible for one in graded if not one.error), default=public)
+    canvas = for_canvas(graded, assignment, possible, roster)
+    notes = class_notes(chapter, possible, canvas, assignment, earlier, folder)
+    found = {**summary(graded, chapter, others, canvas), "notes": notes, "earlier": earlier}
+    _write(out / "gradebook.csv", gradebook(chapter, graded))
     _write(out / "canvas.csv", canvas.text)
-    found["not_in_canvas"] = list(canvas.unplaced)
     _write(out / "summary.json", _json(found))
     _write(out / "summary.html", summary_page(found, {one.name: one.stem for one in graded}))
+    return notes
 
 
 def _json(value: Any) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +18,7 @@ from tinygpt.grading.exercise import Exercise
 from tinygpt.grading.gradebook.graded import Graded, file_stem, graded
 from tinygpt.grading.gradebook.intake import intake
 from tinygpt.grading.gradebook.plain import plain
+from tinygpt.grading.gradebook.roster import read_roster
 from tinygpt.grading.gradebook.shipment import Shipment
 from tinygpt.grading.gradebook.words import text
 from tinygpt.grading.gradebook.write import write_results
@@ -25,9 +29,11 @@ from tinygpt.grading.judge.notebook import NotANotebook, code_cells
 from tinygpt.grading.judge.private import Hidden, hidden_cases, private_files
 from tinygpt.grading.judge.shortcuts import flags
 from tinygpt.grading.result import Outcome, Result
-from tinygpt.grading.submission import unpack
-from tinygpt.scaling import sweep
+from tinygpt.grading.submission import Submission, unpack
+from tinygpt.scaling import results, sweep
+from tinygpt.scaling.record import key
 
+LONGEST_NAME = 200  # characters of a name in a zip's manifest
 LINK = "{0} is a link, or cannot be read. Hand in the notebook itself."
 
 
@@ -44,6 +50,7 @@ def grade_all(
     sandbox: str = "",
     unsafe: bool = False,
     progress: bool = True,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Graded]:
     """Grades everything that was handed in, and writes gradebooks, feedback and a summary into `out`.
 
@@ -62,30 +69,67 @@ def grade_all(
         sandbox: "docker", "podman" or "bubblewrap"; "" takes the first that works.
         unsafe: Go on without a sandbox where there is none.
         progress: Show a bar with the time left.
+        say: Is told, a line at a time, what begins, what stops, and what the teacher should know.
 
     Returns:
         What came of each submission, in the order of their names; one that the judge itself failed on has an
         error, and is tried again next time.
 
     Raises:
-        ValueError: Nothing to grade, no such chapter, no sandbox, or hidden checks that cannot be used.
+        ValueError: Nothing to grade, no such chapter, no sandbox, or hidden checks or a roster that cannot be
+            used.
     """
     chapter, out = chapter_named(chapter), Path(out)
-    hidden = _hidden(private, unsafe)
-    if ray is None:
-        engine(sandbox, unsafe=unsafe)
+    rows = read_roster(Path(roster)) if roster else None
+    hidden = _hidden(private, chapter, unsafe)
+    where = f"the sandbox is {engine(sandbox, unsafe=unsafe)}" if ray is None else "on the cluster"
     out.mkdir(parents=True, exist_ok=True)
     how = {"chapter": chapter, "hidden": hidden, "sandbox": sandbox, "unsafe": unsafe}
-    with intake(Path(submissions)) as found:
+    with intake(Path(submissions), out) as found:
         settings = [
             {"name": one.name, "content": Shipment.of({one.path.name: one.path}), **how}
             for one in found.submissions
         ]
         workers = workers if workers is not None or ray else _cores()
-        runs = sweep(settings, grade, out / "runs.jsonl", workers=workers, ray=ray, progress=progress)
+        file = out / "runs.jsonl"
+        left = len(settings) - _done(settings, file)
+        if left:
+            say(f"{left} of {len(settings)} submissions are to be graded; {where}. The first takes a moment.")
+        with _stoppable(settings, file, say):
+            runs = sweep(settings, grade, file, workers=workers, ray=ray, progress=progress)
     made = graded(found.submissions, runs)
-    write_results(out, chapter, made, found.others, Path(roster) if roster else None, assignment or chapter)
+    for note in write_results(out, chapter, made, found.others, rows, assignment or chapter):
+        say(note)
     return made
+
+
+def _done(settings: Sequence[Mapping[str, Any]], file: Path) -> int:
+    """How many of the settings have been graded."""
+    made = {result.key for result in results(file) if not result.error}
+    return sum(key(f"{grade.__module__}:{grade.__qualname__}", setting) in made for setting in settings)
+
+
+@contextmanager
+def _stoppable(
+    settings: Sequence[Mapping[str, Any]], file: Path, say: Callable[[str], None]
+) -> Iterator[None]:
+    """Answers Ctrl-C at once, and says at the end how far it went."""
+
+    def stop(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one does not wait
+        say("\nStopping…")
+        raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, stop) if ours else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"{_done(settings, file)} of {len(settings)} are graded; the same command goes on.")
+        raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
 
 
 def grade(setting: dict[str, Any]) -> dict[str, Any]:
@@ -95,18 +139,19 @@ def grade(setting: dict[str, Any]) -> dict[str, Any]:
     name = f"{file_stem(setting['name'].rpartition('/')[2])}.ipynb"  # in messages
     (content,) = setting["content"].files().values()
     try:
-        content = notebook_bytes(name, content)
+        handed_in = opened(name, content)
     except ValueError as error:
         return {**plain(unreadable(name, str(error), exercises, hidden)), "flags": []}
     with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
         path = Path(folder, name)
-        path.write_bytes(content)
+        path.write_bytes(handed_in.notebook)
         how = {"sandbox": setting["sandbox"], "unsafe": setting["unsafe"]}
         report = grade_one(path, exercises, hidden=hidden, **how)
-        return {**plain(report), "flags": reviewed(path, exercises)}
+        signed = text(str(handed_in.manifest.get("name", "")))[:LONGEST_NAME]
+        return {**plain(report), "flags": reviewed(path, exercises), "signed": signed}
 
 
-def notebook_bytes(name: str, content: bytes | None) -> bytes:
+def opened(name: str, content: bytes | None) -> Submission:
     """The notebook that was handed in, itself or in the zip of `tinygpt submit`.
 
     Raises:
@@ -114,7 +159,7 @@ def notebook_bytes(name: str, content: bytes | None) -> bytes:
     """
     if content is None:
         raise ValueError(LINK.format(name))
-    return unpack(content).notebook if content[:2] == b"PK" else content
+    return unpack(content) if content[:2] == b"PK" else Submission(name, content)
 
 
 def reviewed(path: Path, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:
@@ -156,13 +201,13 @@ def chapter_named(name: str) -> str:
     raise ValueError(f"chapter must be one of {', '.join(CHAPTERS)}, or its number; got {name!r}.")
 
 
-def _hidden(private: str | os.PathLike[str] | None, unsafe: bool) -> Shipment | str:
+def _hidden(private: str | os.PathLike[str] | None, chapter: str, unsafe: bool) -> Shipment | str:
     """The hidden checks, after a look whether they can be used; "" for none."""
     if private is None:
         return ""
     if unsafe:
         raise ValueError("hidden checks need a sandbox: without one, every submission could read them.")
-    files = Shipment.of(private_files(Path(private)))
+    files = Shipment.of(private_files(Path(private), chapter))
     hidden_cases(files.files())
     return files
 

@@ -13,10 +13,15 @@ One Python file for a chapter, `03_attention.py`, with a dictionary from exercis
 
 or one for an exercise, `causal_attention.py`, with the list alone: `CASES = [Case(…), …]`. A case turns a
 seeded generator into the arguments of one call; what is right follows from the exercise's own reference.
+
+The course's own notebooks in `solutions/` serve as well: a cell with `check("causal_attention", …)` gives the
+list `hidden` between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,21 +31,26 @@ import torch
 from tinygpt.grading.checks import CHAPTERS, EXERCISES
 from tinygpt.grading.exercise import Case, Exercise
 from tinygpt.grading.judge.engines import shown
+from tinygpt.grading.sheet import code, parsed
+
+BLOCK = re.compile(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", re.S)
+ASKED = re.compile(r"check\(\s*[\"'](\w+)[\"']")
 
 Hidden = dict[str, tuple[Case, ...]]
 
 
-def private_files(folder: Path) -> dict[str, Path]:
-    """The files with hidden checks in a folder, by their names.
+def private_files(folder: Path, chapter: str) -> dict[str, Path]:
+    """The files with hidden checks in a folder, by their names: all in Python, and the chapter's notebook.
 
     Raises:
         ValueError: There are none, or a submission could read them.
     """
+    wanted = f"Python files with hidden checks, or {chapter}.ipynb of solutions/"
     if not folder.is_dir():
-        raise ValueError(f"the private folder must be a folder with Python files; got {str(folder)!r}.")
-    files = {path.name: path for path in sorted(folder.glob("*.py"))}
+        raise ValueError(f"the private folder must be a folder with {wanted}; got {str(folder)!r}.")
+    files = {path.name: path for path in sorted([*folder.glob("*.py"), *folder.glob(f"{chapter}.ipynb")])}
     if not files:
-        raise ValueError(f"there is no Python file with hidden checks in {str(folder)!r}.")
+        raise ValueError(f"the private folder must have {wanted}; there are none in {str(folder)!r}.")
     for path in (folder, *files.values()):
         for seen, _ in shown():
             if path.resolve().is_relative_to(Path(seen).resolve()):
@@ -65,8 +75,8 @@ def hidden_cases(files: Mapping[str, bytes | None]) -> Hidden:
 
 
 def _cases_of(name: str, source: bytes) -> dict[str, Sequence[Case]]:
-    found = _run(name, source)
-    stem = name.removesuffix(".py")
+    found = _blocks(name, source) if name.endswith(".ipynb") else _run(name, source)
+    stem = Path(name).stem
     chapter = next((chapter for chapter in CHAPTERS if stem in (chapter, chapter[:2])), "")
     if not chapter and stem not in EXERCISES:
         raise ValueError(f"{name} must be called after a chapter, 03_attention.py, or after an exercise.")
@@ -79,13 +89,27 @@ def _cases_of(name: str, source: bytes) -> dict[str, Sequence[Case]]:
     return {one: _checked(name, known[one], listed) for one, listed in cases.items()}
 
 
-def _run(name: str, source: bytes) -> Any:
-    names: dict[str, Any] = {"__name__": f"hidden_{name.removesuffix('.py')}"}
+def _blocks(name: str, source: bytes) -> dict[str, list[Case]]:
+    """The cases of a solution notebook; what its blocks call by themselves, the checks, is left out."""
+    found: dict[str, list[Case]] = {}
+    for cell in code(parsed(source, name)):
+        asked = ASKED.search(cell)
+        for block in BLOCK.findall(cell) if asked else ():
+            given = [node for node in ast.parse(block).body if not isinstance(node, ast.Expr)]
+            made = "import torch\nimport tinygpt as tg\n" + ast.unparse(ast.Module(given, []))
+            found.setdefault(asked[1], []).extend(_run(name, made, "hidden"))
+    if not found:
+        raise ValueError(f"{name} has no hidden checks. Take the one in solutions/.")
+    return found
+
+
+def _run(name: str, source: bytes | str, wanted: str = "CASES") -> Any:
+    names: dict[str, Any] = {"__name__": f"hidden_{Path(name).stem}"}
     try:
         exec(compile(source, name, "exec"), names)
-        return names["CASES"]
+        return names[wanted]
     except Exception as error:
-        missing = "it defines no CASES" if error.args == ("CASES",) else f"{type(error).__name__}: {error}"
+        missing = f"it defines no {wanted}" if error.args == (wanted,) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{name} cannot be used: {missing}.") from error
 
 
