@@ -17,6 +17,7 @@ from typing import Any
 
 import nbformat
 import notebooks
+import slides
 from nbformat import NotebookNode
 
 from tinygpt.grading import checks
@@ -29,6 +30,7 @@ except ModuleNotFoundError:  # Python 3.10
 ROOT = notebooks.ROOT
 LECTURES = ROOT / "lectures"
 SECONDS = LECTURES / "seconds.json"
+LONG = 5  # seconds of a cell that a teacher should know of
 LENGTHS = {"full": 90, "short": 50}  # minutes
 CLOSING = ("What this does not show", "Exercises", "Bug hunt", "Quiz", "Sources")
 PARTS = {"minutes", "say"}
@@ -202,23 +204,36 @@ def _head(chapter: Chapter) -> str:
 [{name[:2]}.toml]({name[:2]}.toml). Edit those.*
 
 **Before class.** `tinygpt lab {name[:2]}`, then *Run → Run All Cells*, {took} minutes under `laptop`. Start
-the slides with the slideshow button of the notebook's toolbar. `Space` goes on, `Shift+Space` goes back,
-`Ctrl+Enter` runs a cell. A view has keys of its own: click beside it before you go on; its *Large text* is
-for the back row. Numbers in brackets are the cells' own: [7] is what JupyterLab marks so. Seconds beside one
-are those of one processor core under `laptop`."""
+the slides with *Toggle Deck*, a button of the notebook's toolbar. `Space` shows the next cell and, after a
+slide's last one, the next slide; `Shift+Space` goes back, `Ctrl+Enter` runs the cell that was shown last. The
+code of a view is folded away: `Enter` opens it. A view has keys of its own: click beside it before you go on;
+its *Large text* is for the back row. Numbers in brackets are the cells' own: [7] is what JupyterLab marks so.
+Seconds are those of one processor core under `laptop`; cells of {LONG} or more are named."""
 
 
 def _table(chapter: Chapter) -> str:
-    rows = ["| section | 90 min | 50 min | predictions | live |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| section | slides | 90 min | 50 min | predictions | live |", "| --- " * 6 + "|"]
+    slide = slide_numbers(chapter.notebook)
     entries = {entry["title"]: entry for entry in chapter.written["section"]}
     for section in chapter.lessons():
         entry = entries[section.title]
         guesses, live = len([*section.predictions()]), "yes" if "demo" in entry else ""
-        rows.append(f"| {section.title} | {_times(entry['minutes'], '–')} | {guesses} | {live} |")
+        first, last = (slide[section.cells[i].id] for i in (0, -1))
+        numbers = f"{first}–{last}" if first < last else str(first)
+        rows.append(f"| {section.title} | {numbers} | {_times(entry['minutes'], '–')} | {guesses} | {live} |")
     for name in ("opening", "closing"):
-        row = f"| *{name}* | {_times(chapter.written[name]['minutes'], '–')} | | |"
+        row = f"| *{name}* | | {_times(chapter.written[name]['minutes'], '–')} | | |"
         rows.insert(2 if name == "opening" else len(rows), row)
     return "\n".join(rows)
+
+
+def slide_numbers(notebook: NotebookNode) -> dict[str, int]:
+    """Cell id → the slide that shows it, from 1; what is skipped has the number of the slide before it."""
+    number, found = 0, {}
+    for cell in notebook.cells:
+        number += slides.slide_type(cell) in ("slide", "subslide")
+        found[cell.id] = number
+    return found
 
 
 def _times(minutes: list[int], none: str) -> str:
@@ -241,6 +256,9 @@ def _lesson(chapter: Chapter, section: Section, entry: dict[str, Any], number: d
         lines.append("**Predictions in the notebook.** " + " · ".join(guesses))
     if "demo" in entry:
         lines.append(_demo(chapter, section, entry["demo"], number))
+    if long := [cell.id for cell in section.code if chapter.seconds.get(cell.id, 0) >= LONG]:
+        named = (f"[{number[name]}] {chapter.seconds[name]:.0f} s" for name in long)
+        lines.append(f"**Takes its time.** {' · '.join(named)}.")
     if "wrong" in entry:
         lines.append(_wrong(chapter, entry["wrong"]))
     if "beware" in entry:

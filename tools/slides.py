@@ -1,8 +1,9 @@
 """Cut the chapters into slides that fit a projector: sets each cell's slide type, and nothing else.
 
 A section begins a slide. Within it cells share a slide as long as they fit; prose stays with the code that
-follows it, and what answers a prediction waits for the next key. Heights are estimates for 1280 × 720 in
-JupyterLab's slideshow with the type sizes of tinygpt/cli/jupyter; other 16:9 screens are alike.
+follows it. Each further cell is a fragment: a key shows it, so every key shows something, and what answers a
+prediction waits. Heights are estimates for 1280 × 720 in JupyterLab's slideshow with the type sizes of
+tinygpt/cli/jupyter; other 16:9 screens are alike.
 """
 
 from __future__ import annotations
@@ -16,14 +17,29 @@ import nbformat
 from nbformat import NotebookNode
 
 HEIGHT = 680  # of 720: the rest is margin
-TYPES = ("slide", "subslide", "fragment", "skip", "notes", None)
+TYPES = ("slide", "subslide", "fragment", "skip", "notes")
 LINE, CODE_LINE, MARGIN = 27, 22.4, 9  # pixels
 COLUMNS = 120  # characters of prose in a line
-LONGEST_INPUT, INPUT_OF_A_PICTURE, INPUT_OF_A_VIEW = 0.64 * 720, 0.2 * 720, 0.14 * 720  # then it scrolls
-PICTURE, CURVE, QUIZ, VIEW, TALL = 0.52 * 720, 280, 420, 510, 620
-# Measured; these fill a slide alone, and the tallest of them scroll with their sliders in sight.
-TALL_VIEWS = ("Attention view", "Residual stream view", "Sampling view", "KV cache view")
-TALL_VIEWS += ("Beams view", "Merges view", "Tokens view")
+LONGEST_INPUT, INPUT_OF_A_PICTURE = 0.64 * 720, 0.2 * 720  # then it scrolls; that of a view is folded away
+PICTURE, CURVE, QUIZ, VIEW = 0.52 * 720, 280, 420, 590
+# The highest of each kind in the course, measured; what is higher than the screen scrolls.
+VIEWS = {
+    "Beams": 620,
+    "Budget game": 590,
+    "Chat": 470,
+    "KV cache": 1090,
+    "Logit lens": 490,
+    "Merges": 750,
+    "Model map": 500,
+    "Patching": 260,
+    "Residual stream": 790,
+    "Reward": 460,
+    "Sampling": 880,
+    "Switches": 360,
+    "Tokens": 610,
+    "Training": 400,
+}
+WITH_CHECKPOINTS = 110  # for the curves above a view of several checkpoints
 
 
 def slide_type(cell: NotebookNode) -> str | None:
@@ -68,30 +84,19 @@ def is_section(cell: NotebookNode) -> bool:
 def _place(unit: list[NotebookNode], room: float, start: str | None) -> float:
     """Sets the types of a unit, given the room left on the slide; returns what is left behind it."""
     cells = [cell for cell in unit if slide_type(cell) not in ("skip", "notes")]
-    together = sum(map(height, cells)) <= (HEIGHT if start else room)
+    apart = room < sum(map(height, cells)) <= HEIGHT  # but together on a slide of their own
     for i, cell in enumerate(cells):
-        kind = start if i == 0 else None
-        if (kind is None and height(cell) > room) or (i == 0 and not start and not together):
+        kind = start if i == 0 and start else "fragment"
+        if kind == "fragment" and (height(cell) > room or (i == 0 and apart)):
             kind = "subslide"
-        if kind is None and cell.cell_type == "code" and i and is_prediction(cells[i - 1]):
-            kind = "fragment"
-        room = (HEIGHT if kind in ("slide", "subslide") else room) - height(cell)
+        room = (room if kind == "fragment" else HEIGHT) - height(cell)
         _set(cell, kind)
     return room
 
 
-def is_prediction(cell: NotebookNode) -> bool:
-    return cell.cell_type == "markdown" and bool(
-        re.search(r"\b[Pp]redict\b|[Bb]efore you run|[Gg]uess", cell.source)
-    )
-
-
-def _set(cell: NotebookNode, kind: str | None) -> None:
-    others = {k: v for k, v in cell.metadata.get("slideshow", {}).items() if k != "slide_type"}
-    if kind or others:
-        cell.metadata["slideshow"] = nbformat.from_dict(others | ({"slide_type": kind} if kind else {}))
-    else:
-        cell.metadata.pop("slideshow", None)
+def _set(cell: NotebookNode, kind: str) -> None:
+    others = cell.metadata.get("slideshow", {})
+    cell.metadata["slideshow"] = nbformat.from_dict({**others, "slide_type": kind})
 
 
 def height(cell: NotebookNode) -> float:
@@ -100,7 +105,7 @@ def height(cell: NotebookNode) -> float:
         return _prose(cell.source)
     outputs = [_output(output) for output in cell.outputs]
     pictures = [kind for kind, _ in outputs if kind != "text"]
-    cap = INPUT_OF_A_VIEW if "view" in pictures else INPUT_OF_A_PICTURE if pictures else LONGEST_INPUT
+    cap = 0 if "view" in pictures else INPUT_OF_A_PICTURE if pictures else LONGEST_INPUT
     code = CODE_LINE * len(cell.source.splitlines()) + MARGIN
     if cell.metadata.get("jupyter", {}).get("source_hidden"):
         code = LINE
@@ -130,7 +135,7 @@ def _output(output: NotebookNode) -> tuple[str, float]:
     """What kind of output this is, and its pixels."""
     data = output.get("data", {})
     if "tinygpt-view" in data.get("text/html", ""):
-        return "view", TALL if data["text/plain"].startswith(TALL_VIEWS) else VIEW
+        return "view", _view(data["text/plain"])
     if "text/html" in data:
         return "quiz", QUIZ
     if "image/svg+xml" in data:
@@ -139,6 +144,11 @@ def _output(output: NotebookNode) -> tuple[str, float]:
         return "picture", PICTURE
     lines = (output.get("text") or data.get("text/plain", "")).rstrip("\n").splitlines()
     return "text", CODE_LINE * sum(max(1, ceil(len(line) / 115)) for line in lines) + MARGIN / 2
+
+
+def _view(text: str) -> float:
+    known = [pixels for name, pixels in VIEWS.items() if text.startswith(name)]
+    return (known[0] if known else VIEW) + WITH_CHECKPOINTS * bool(re.search(r"^\d+ checkpoints", text, re.M))
 
 
 def shows(notebook: NotebookNode) -> list[list[NotebookNode]]:

@@ -6,6 +6,7 @@ import pytest
 
 from tinygpt.cli import handout
 from tinygpt.cli.main import main
+from tinygpt.publish import paper
 
 NO_BROWSER = "/nowhere/chromium"
 
@@ -20,6 +21,19 @@ def test_it_says_why_there_is_no_pdf(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["03_attention.html"]
     said = capsys.readouterr().out
     assert "03_attention.html" in said and "No Chromium or Chrome was found, so no PDF was made." in said
+
+
+def test_it_names_both_files_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [Path("handouts/03_attention.html")]
+    monkeypatch.chdir(tmp_path)
+    Path("handouts").mkdir()
+    pages[0].with_suffix(".pdf").write_text("")
+    monkeypatch.setattr(paper, "find", lambda: "chromium")
+    monkeypatch.setattr(paper, "pdf", lambda page, target: target.resolve())
+    handout._papers(pages)
+    assert capsys.readouterr().out.startswith("handouts/03_attention.pdf: ")
 
 
 def test_it_writes_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,7 @@ def test_badges_and_links_lead_to_the_site(tmp_path: Path) -> None:
     badge = "[![Open](https://example.org/badge.svg)](https://example.org/here)"
     html = page(tmp_path, new_markdown_cell(f"{badge} and [exercises](../exercises/03_attention.ipynb)"))
     assert "<img" not in html and '<a href="https://example.org/here">Open</a>' in html
+    assert html.index("exercises</a>") < html.index("Run it:"), "what is read comes first"
     assert "https://github.com/tinygpt-course/tinygpt/blob/main/exercises/03_attention.ipynb" in html
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import notebooks
 import plans
 import pytest
+import slides
 
 CHAPTERS = notebooks.chapters([])
 
@@ -81,6 +82,22 @@ def test_less_time_must_say_what_to_skip(chapter: plans.Chapter) -> None:
     del section(chapter, "4.")["skip"]
     (problem,) = plans.problems(chapter)
     assert problem.endswith("the short lecture has less time: say what to skip")
+
+
+def test_long_cells_are_named_with_their_seconds(chapter: plans.Chapter) -> None:
+    page = plans.plan(plans.Chapter(chapter.path, chapter.notebook, chapter.written, {"train-code": 12.3}))
+    assert page.count("Takes its time") == 1 and "**Takes its time.** [28] 12 s." in page
+
+
+def test_a_plan_counts_the_slides(chapter: plans.Chapter) -> None:
+    number = plans.slide_numbers(chapter.notebook)
+    assert number["header"] == 1 and max(number.values()) == len(slides.shows(chapter.notebook))
+    first, last = number["first-view"], number["depends-change"]
+    assert f"| 2. Weights that depend on the data | {first - 1}–{last} |" in plans.plan(chapter)
+
+
+def test_every_chapter_was_measured() -> None:
+    assert all(plans.read(path).seconds for path in CHAPTERS), "python tools/plans.py NN --measure"
 
 
 def test_a_plan_says_what_the_check_says(chapter: plans.Chapter) -> None:

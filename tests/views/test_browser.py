@@ -244,12 +244,25 @@ def test_the_scrubber_moves_through_checkpoints(show: Callable[..., Page]) -> No
     assert "at step 0" in page.said
     charts = page.page.get_by_label("Curves against step")
     box = charts.bounding_box()
-    page.page.mouse.move(box["x"] + 0.35 * box["width"], box["y"] + 60)
-    page.page.mouse.down()
-    assert "at step 100" in page.said
-    page.page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 60)
-    page.page.mouse.up()
-    assert "at step 400" in page.said
+    for chart in (0.0, 0.5):  # side by side
+        page.page.mouse.move(box["x"] + (chart + 0.18) * box["width"], box["y"] + 60)
+        page.page.mouse.down()
+        assert "at step 100" in page.said
+        page.page.mouse.move(box["x"] + (chart + 0.45) * box["width"], box["y"] + 60)
+        page.page.mouse.up()
+        assert "at step 400" in page.said
+
+
+def test_heads_that_are_trained_fit_on_a_slide(show: Callable[..., Page]) -> None:
+    frames = [(step, samples.seen(2, 4, 32)) for step in (0, 400)]
+    curves = {name: ([0, 400], [3.0, 1.0]) for name in ("loss (nats)", "near target", "on target")}
+    view = attention(None, samples.pieces(32), frames=frames, curves=curves)
+    page = show(view, viewport={"width": 1140, "height": 720})
+    edges = [node.bounding_box() for node in (page.stage, page.grid)]
+    assert max(edge["y"] + edge["height"] for edge in edges) <= 720
+    narrow = show(view, viewport={"width": 480, "height": 720})
+    height = lambda page: page.page.get_by_label("Curves against step").bounding_box()["height"]  # noqa: E731
+    assert height(narrow) > 2 * height(page), "one above the other where there is no room beside"
 
 
 def on_top(node: Any) -> bool:

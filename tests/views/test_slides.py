@@ -19,6 +19,9 @@ CHAPTER = lab.ROOT / "course" / "02_tokenization.ipynb"
 ON_SCREEN = """() => [...document.querySelectorAll(".jp-Cell.jp-deck-mod-onscreen")].map(
     (cell) => [Number(cell.dataset.windowedListIndex), cell.getBoundingClientRect().height])"""
 
+SEEN = """() => [...document.querySelectorAll(".jp-Cell.jp-deck-mod-visible")].map(
+    (cell) => Number(cell.dataset.windowedListIndex))"""
+
 
 class Deck:
     """The slideshow of a notebook that is open in a page."""
@@ -42,14 +45,24 @@ class Deck:
     def wait(self, slide: int) -> None:
         lab.wait_for(lambda: self.shown() == self.slides[slide], f"slide {self.slides[slide]}", 20)
 
+    def seen(self) -> list[int]:
+        return self.page.evaluate(SEEN)
+
     def press(self, key: str, slide: int) -> None:
-        """Presses a key until a slide is there: each of its cells takes one."""
+        """Presses a key until a slide is there: each press shows, or hides, a cell."""
         for _ in range(12):
             if self.shown() == self.slides[slide]:
                 return
+            before = self.seen()
             self.page.keyboard.press(key)
-            self.page.wait_for_timeout(150)
+            lab.wait_for(lambda before=before: self.seen() != before, f"{key} to change the slide", 5)
         self.wait(slide)
+
+    def reveal(self) -> None:
+        """Shows all cells of the slide."""
+        for _ in range(len(self.shown()) - len(self.seen())):
+            self.page.keyboard.press("Space")
+            self.page.wait_for_timeout(150)
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +90,17 @@ def test_a_lecture_is_given_from_slides_with_a_live_view(projector: lab.Lab, bro
     with_view = next(i for i, cells in enumerate(deck.slides) if views[0] in cells)
     for slide in range(2, with_view + 1):
         deck.press("Space", slide)
+        assert not page.locator(".jp-deck-mod-onscreen .jp-InternalAnchorLink:visible").count()
         if slide < with_view:
             assert deck.heights() <= 720, f"{deck.slides[slide]} is higher than the screen"
+    deck.reveal()
+    code = page.locator(".jp-deck-mod-onscreen .jp-Cell-inputWrapper").last
+    folded = lambda: code.bounding_box()["height"] == 0  # noqa: E731
+    assert folded(), "the code of a view leaves it the room"
+    page.keyboard.press("Enter")
+    lab.wait_for(lambda: not folded(), "Enter to open the code", 5)
     page.keyboard.press("Control+Enter")
+    lab.wait_for(folded, "the code to fold away", 10)
     live = page.locator(f"[data-tinygpt-live]{READY}")
     live.wait_for()
     said, slider = live.locator("[aria-live]").first.inner_text(), live.get_by_role("slider")
@@ -99,5 +120,5 @@ def test_the_settings_are_those_that_the_slides_were_measured_with() -> None:
     text = (SETTINGS / "labconfig" / "default_setting_overrides.json").read_text()
     styles = json.loads(text)["@deathbeds/jupyterlab-fonts:fonts"]["styles"]
     heights = {rule.get("max-height") or rule.get("height") for rule in styles.values()}
-    for pixels in (slides.LONGEST_INPUT, slides.INPUT_OF_A_PICTURE, slides.INPUT_OF_A_VIEW, slides.PICTURE):
+    for pixels in (slides.LONGEST_INPUT, slides.INPUT_OF_A_PICTURE, slides.PICTURE):
         assert f"{100 * pixels / 720:.0f}vh" in heights

@@ -42,4 +42,4 @@ def _papers(pages: list[Path]) -> None:
         return
     for page in pages:
         made = paper.pdf(page, page.with_suffix(".pdf"))
-        print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
+        print(f"{page.with_suffix('.pdf')}: {made.stat().st_size / 1e6:.1f} MB")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SITE = "https://github.com/tinygpt-course/tinygpt/blob/main/"
+BADGE = re.compile(r"\[!\[(?P<says>[^\]]*)\]\([^)]*\)\]\((?P<to>[^)]*)\)\n?")
 TEMPLATE = Path(__file__).with_name("template")
 
 
@@ -39,6 +40,7 @@ def handout(path: Path | str) -> str:
 
     path = Path(path)
     notebook = nbformat.read(path, as_version=4)
+    _move_badges(notebook)
     for cell in notebook.cells:
         (_prose if cell.cell_type == "markdown" else _code)(cell)
     exporter = TemplateExporter(
@@ -72,10 +74,24 @@ def _sections(notebook: NotebookNode) -> list[tuple[str, str]]:
 
 
 def _prose(cell: NotebookNode) -> None:
-    """Badges become links, since their pictures are elsewhere; links into the repository lead to its site."""
-    source = re.sub(r"\[!\[([^]]*)\]\([^)]*\)\]\(([^)]*)\)", r"[\1](\2) ", cell.source)
-    source = re.sub(r"\]\(\.\./([^)]*)\)", rf"]({SITE}\1)", source)
-    cell.source = with_mathml(source)
+    """Links into the repository lead to its site."""
+    cell.source = with_mathml(re.sub(r"\]\(\.\./([^)]*)\)", rf"]({SITE}\1)", cell.source))
+
+
+def _move_badges(notebook: NotebookNode) -> None:
+    """To the end as links, with their pictures left out: who opens a handout wants to read."""
+    found: list[str] = []
+
+    def taken(badge: re.Match[str]) -> str:
+        found.append(f"[{badge['says']}]({badge['to']})")
+        return ""
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = BADGE.sub(taken, cell.source)
+    if found:
+        last = next(cell for cell in reversed(notebook.cells) if cell.cell_type == "markdown")
+        last.source += "\n\nRun it: " + ", ".join(found)
 
 
 def _code(cell: NotebookNode) -> None:

@@ -67,7 +67,7 @@ border:2px solid transparent;cursor:pointer;background:linear-gradient(var(--fil
 .strip .query{border-color:var(--query)}
 .strip .key{border-color:var(--key)}
 .say{height:1.6em;margin-bottom:.4em;font-weight:500;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;contain:strict}
-.how{margin-top:12px}
+.left .how{margin-top:12px}
 .how ol{min-height:7.4em;margin:.3em 0 0;padding:0;list-style:none;font-variant-numeric:tabular-nums}
 .how li{display:flex;gap:.6em;align-items:baseline;min-height:1.45em}
 .how b{font-weight:500;color:var(--soft);flex:0 0 3.6em}
@@ -113,18 +113,17 @@ export function mount(host, view, link, kept = {}) {
   // Without scores, here or with a kernel, there is nothing to unfold.
   const bare = view.kind === "rounded" && !(view.explained && link.ask);
   const how = element("div", { class: "how" }, ...(bare ? [element("span", { class: "soft" }, view.hint)] : [element("h3", {}, "How this weight is made"), bars, steps]));
-  const left = element("div", { class: "left" }, element("h3", {}, "All heads"), grid, how);
+  const left = element("div", { class: "left" }, element("h3", {}, "All heads"), grid);
   const table = element("div", { tabindex: "-1" });
   table.hidden = true;
   const scrub = several ? scrubber(view, host, (frame) => { lock.frame = frame; repaint(); }) : null;
-  box.append(bar, ...(scrub ? [scrub.node] : []), strip, say,
-    element("div", { class: "cols" },
-      left,
-      element("div", { class: "stage" }, element("h3", {}, headName, element("span", { class: "soft" }, " query ↓  key →")), stage)),
-    table);
+  const columns = element("div", { class: "cols" }, left,
+    element("div", { class: "stage" }, element("h3", {}, headName, element("span", { class: "soft" }, " query ↓  key →")), stage));
+  box.append(bar, ...(scrub ? [scrub.node] : []), strip, say, columns, table);
 
   // ---- sizes, in CSS pixels
   let size;
+  let above = 0;
   function measure(big) {
     const text = big ? 19 : 12;
     const longest = tokens.reduce((a, b) => Math.max(a, short(b).length), 1);
@@ -139,17 +138,28 @@ export function mount(host, view, link, kept = {}) {
     const names = longest * text * 0.61;
     const least = big ? Math.max(measure(false).cell, T > 12 ? 0 : 46) * T : 300;
     const beside = host.clientWidth - width - 52;
-    const room = beside < least + names && big ? host.clientWidth - 30 : beside;
-    const square = clamp(Math.min(room, innerHeight * 0.72) - names, least, Math.max(least, big ? 900 : 620));
+    // All of it stays in sight: what stands above, the name of the head, a margin; and where the tiles leave no room
+    // below them for how a weight is made, there is room beside the head.
+    const high = innerHeight - above - 70;
+    const aside = layers.length * step[1] + 240 > high && beside - 270 >= least + names ? 270 : 0;
+    const room = beside < least + names && big ? host.clientWidth - 30 : beside - aside;
+    const square = clamp(Math.min(room, innerHeight * 0.72, high) - names, least, Math.max(least, big ? 900 : 620));
     const cell = square >= T ? Math.floor(Math.min(square / T, big ? 64 : 46)) : square / T;
     const named = cell >= text * 0.85;
     const margin = named ? Math.round(names) + 10 : text + 10;
     return { text, cell, named, margin, tile, full, step, side, width, top: full ? text + 4 : 0, head: full ? 0 : text + 6 };
   }
   function layout() {
+    paintTop();
+    if (!big) above = columns.getBoundingClientRect().top - host.getBoundingClientRect().top;
     size = measure(big);
     const { cell, margin, step, side, width } = size;
     left.style.width = width + "px";
+    // Beside the large head where it leaves room, else below the tiles.
+    const aside = host.clientWidth - width - margin - cell * T - 64;
+    (aside >= 240 ? columns : left).append(how);
+    size.row = aside >= 240 ? Math.min(aside, width) : width;
+    how.style.width = size.row + "px";
     // Where the cells and tiles are, for whoever drives the page from outside.
     Object.assign(stage.dataset, { cell, margin });
     Object.assign(grid.dataset, { across: step[0], down: step[1], left: side, top: size.head });
@@ -289,12 +299,17 @@ export function mount(host, view, link, kept = {}) {
     }
   }
 
-  function repaint() {
+  // What stands above the heads, whose room depends on its height.
+  function paintTop() {
     ink = inks(host);
     paintLegend();
+    scrub?.draw(lock.frame, big);
+  }
+
+  function repaint() {
+    paintTop();
     paintGrid();
     stageBase = null;
-    scrub?.draw(lock.frame, big);
     draw();
   }
 
@@ -395,7 +410,7 @@ export function mount(host, view, link, kept = {}) {
 
   // The query's whole row, stage by stage: scores, their exponentials, the weights.
   function drawBars(s) {
-    const { text, width } = size;
+    const { text, row: width } = size;
     const at = rowStart(s.query, T, causal);
     const count = rowLength(s.query, T, causal);
     const scores = current.scores?.subarray(at, at + count);

@@ -1,4 +1,4 @@
-// A slider over checkpoints beneath small charts that share its axis.
+// A slider over checkpoints beneath small charts: side by side where each has room, else in one column that shares its axis.
 import { LINES, clamp, element, format, inks, lettering, roundStep, sized, ticks } from "./host.js";
 
 // JupyterLab makes an output three scroll containers deep, though none scrolls: nothing inside could stay in sight.
@@ -35,27 +35,36 @@ export function scrubber(view, host, changed) {
     const text = big ? 18 : 12;
     const width = clamp(host.clientWidth - 12, 240, big ? 1300 : 900);
     const tall = big ? 110 : 70;
-    size = { left: text * 4.6, right: width - text * 1.5, width };
+    const columns = width / curves.length >= text * 20 ? curves.length : 1;
+    const lane = width / columns;
+    size = { left: text * 4.6, right: lane - text * 1.5, lane };
     // The thumb is 16 pixels wide: half of it overhangs either end, so that its middle stands on the charts' axis.
-    slider.style.cssText = `margin:0 0 0 ${size.left - 8}px;width:${size.right - size.left + 16}px;accent-color:var(--key)`;
-    if (curves.length) drawCharts(sized(charts, width, curves.length * (tall + text * 1.9) + text * 1.6), text, tall);
+    slider.style.cssText = `margin:0 0 0 ${size.left - 8}px;width:${width - text * 6.1 + 16}px;accent-color:var(--key)`;
+    if (curves.length) drawCharts(sized(charts, width, (curves.length / columns) * (tall + text * 1.9) + text * 1.6), text, tall, columns);
   }
 
   const toX = (x) => size.left + ((x - low) / (high - low || 1)) * (size.right - size.left);
 
-  function drawCharts(pen, text, tall) {
+  function drawCharts(pen, text, tall, columns) {
     const ink = inks(host);
     lettering(pen, `${text}px system-ui,sans-serif`);
+    pen.save();
     curves.forEach(([name, [x, y]], i) => {
-      const top = i * (tall + text * 1.9) + text * 1.5;
+      const top = (columns > 1 ? 0 : i * (tall + text * 1.9)) + text * 1.5;
       drawChart(pen, ink, { name, x, y, top, tall, text, colour: LINES[i % LINES.length] });
+      if (columns === 1 && i < curves.length - 1) return;
+      drawAxis(pen, ink, text, top + tall + text * 1.1, columns > 1 && i > 0 ? "" : view.x_label);
+      pen.translate(size.lane, 0);
     });
-    const base = curves.length * (tall + text * 1.9) + text * 0.7;
+    pen.restore();
+  }
+
+  function drawAxis(pen, ink, text, base, label) {
     pen.fillStyle = ink.soft;
     pen.textAlign = "center";
     for (const tick of ticks(low, high, roundStep(high - low, 5))) pen.fillText(String(tick), toX(tick), base + text * 0.35);
     pen.textAlign = "left";
-    pen.fillText(view.x_label, 0, base + text * 0.35);
+    pen.fillText(label, 0, base + text * 0.35);
     pen.fillStyle = pen.strokeStyle = ink.key;
     pen.lineWidth = 2;
     pen.beginPath();
@@ -126,7 +135,8 @@ export function scrubber(view, host, changed) {
   };
   const drag = (event) => {
     if (event.type === "pointermove" && event.buttons !== 1) return;
-    const x = low + ((event.clientX - charts.getBoundingClientRect().left - size.left) / (size.right - size.left)) * (high - low);
+    const along = Math.max(event.clientX - charts.getBoundingClientRect().left, 0) % size.lane;
+    const x = low + ((along - size.left) / (size.right - size.left)) * (high - low);
     choose(nearest(xs, x));
   };
   charts.onpointerdown = charts.onpointermove = drag;
