@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -36,10 +37,11 @@ def write(path: Path, *sources: str, shown: str = "") -> Path:
 
 
 @pytest.fixture(scope="module")
-def receipt(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def receipt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One trial for many tests: answers that are right, wrong, empty, misspelt and missing."""
+    folder = tmp_path_factory.mktemp("submit")
     path = write(
-        tmp_path_factory.mktemp("submit") / "03_attention.ipynb",
+        folder / "03_attention.ipynb",
         "import torch\nimport tinygpt as tg",
         RIGHT,
         UNMASKED,
@@ -47,7 +49,9 @@ def receipt(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "def raeds(function, tokens, vocab_size):\n    return None",
         "1 / 0",
     )
-    return submit(path, name="Ada Lovelace/../x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYGPT_HOME", str(folder / "home"))  # a learner who has passed nothing yet
+        yield submit(path, name="Ada Lovelace/../x")
 
 
 @POSIX

@@ -69,7 +69,7 @@ class Lab:
 
 @contextmanager
 def serve(folder: Path, python: str = sys.executable, path: str = str(ROOT)) -> Iterator[Lab]:
-    """Runs JupyterLab on `folder` with settings, runtime files and a token of its own.
+    """Runs JupyterLab on `folder` with settings, runtime files, a learner's progress and a token of its own.
 
     Args:
         folder: What the server shows, and where it keeps what is its own.
@@ -80,7 +80,8 @@ def serve(folder: Path, python: str = sys.executable, path: str = str(ROOT)) -> 
     places = {
         f"JUPYTER_{name}_DIR": str(folder / f".{name.lower()}") for name in ("CONFIG", "DATA", "RUNTIME")
     }
-    environment = os.environ | places | {"IPYTHONDIR": str(folder / ".ipython"), "PYTHONPATH": path}
+    places |= {"IPYTHONDIR": str(folder / ".ipython"), "TINYGPT_HOME": str(folder / ".tinygpt")}
+    environment = os.environ | places | {"PYTHONPATH": path}
     options = [
         "--no-browser",
         "--ip=127.0.0.1",

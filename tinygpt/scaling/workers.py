@@ -113,6 +113,9 @@ def _unless_stopped(run: Run, setting: Setting) -> tuple[dict[str, Any], float, 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return tried(run, setting)
+    except KeyboardInterrupt:
+        _stop.set()  # this process may know before the one that started it
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
