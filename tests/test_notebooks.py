@@ -155,7 +155,8 @@ class Chapter:
         stored = {cell.id: printed(cell) for cell in fixed}
         assert stored, f"tag the cells whose output never varies with {CHECKED}"
         assert {id: again[id] for id in stored} == stored
-        assert run.seconds <= SECONDS
+        # Its own time: on the wall a test beside it would count, too.
+        assert (sum(run.by_cell.values()) or run.seconds) <= SECONDS
         assert run.peak is None or run.peak < BYTES
 
 

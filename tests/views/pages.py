@@ -69,7 +69,8 @@ class Page:
 def hover(page: Page, targets: str) -> float:
     """The 95th percentile of 100 moves over what `targets` selects: ms of the page's own processor time.
 
-    Other processes share the machine, so the clock on the wall would measure them too.
+    Other processes share the machine, so the clock on the wall would measure them too. They share its caches
+    and the halves of its cores as well, so the better of two rounds counts.
     """
     session = page.page.context.new_cdp_session(page.page)
     session.send("Performance.enable")
@@ -78,8 +79,7 @@ def hover(page: Page, targets: str) -> float:
         metrics = session.send("Performance.getMetrics")["metrics"]
         return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "ThreadTime")
 
-    times = []
-    for i in range(100):
+    def move(i: int) -> float:
         before = used()
         page.page.evaluate(
             """([targets, i, across, down]) => {
@@ -93,8 +93,9 @@ def hover(page: Page, targets: str) -> float:
         }""",
             [targets, i, i * 37 % 97 / 97, i * 53 % 89 / 89],
         )
-        times.append(used() - before)
-    return sorted(times)[95]
+        return used() - before
+
+    return min(sorted(map(move, range(100)))[95] for _ in range(2))
 
 
 def contrast(first: str, second: str) -> float:

@@ -36,8 +36,10 @@ input[type=number]{font:inherit;color:inherit;background:var(--paper);border:1px
 .cols>div{min-width:0}
 h3{font-size:1em;font-weight:650;margin:.3em 0 0}
 h3 span{font-weight:400;font-variant-numeric:tabular-nums}
-.p.same{outline:3px solid var(--query);outline-offset:1px}
-.p.at{outline:3px solid var(--key);outline-offset:1px}
+.p.same{--ring:var(--query)}
+.p.at{--ring:var(--key)}
+.p.same,.p.at{box-shadow:0 0 0 1px var(--paper),0 0 0 4px var(--ring)}
+@media (forced-colors:active){.p.same,.p.at{outline:3px solid Highlight}}
 .say{min-height:1.6em;margin:.5em 0 .3em;font-weight:500;overflow-wrap:anywhere}
 .look{display:flex;flex-wrap:wrap;gap:.5em 1.2em;align-items:flex-start;min-height:6.5em;border-top:1px solid var(--line);padding-top:.6em}
 .look .who{display:flex;flex-wrap:wrap;gap:.4em .7em;align-items:center}
