@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,7 @@ LONG = 5  # seconds of a cell that a teacher should know of
 LENGTHS = {"full": 90, "short": 50}  # minutes
 CLOSING = ("What this does not show", "Exercises", "Bug hunt", "Quiz", "Sources")
 PARTS = {"minutes", "say"}
-FIELDS = {"title", "minutes", "point", "ask", "expect", "demo", "wrong", "beware", "skip"}
+FIELDS = {"title", "minutes", "point", "ask", "expect", "demo", "wrong", "beware", "short"}
 VIEW, RUN = "tinygpt-view", "image/svg+xml"
 
 
@@ -53,7 +53,7 @@ class Section:
         """What the reader is asked to predict, sentence by sentence."""
         for cell in self.cells:
             if cell.cell_type == "markdown":
-                text = " ".join(re.sub(r"^#.*$|```.*?```", "", cell.source, flags=re.M | re.S).split())
+                text = " ".join(re.sub(r"^#[^\n]*$|```.*?```", "", cell.source, flags=re.M | re.S).split())
                 for found in re.finditer(r"(?:\*\*Predict\*\*|\bPredict\b).*?[.?!](?=\s|$)", text):
                     yield found[0].replace("**", "")
 
@@ -91,6 +91,9 @@ class Chapter:
 
     def lessons(self) -> list[Section]:
         return [section for section in self.headed() if not section.title.startswith(CLOSING)]
+
+    def closing(self) -> list[Section]:
+        return [section for section in self.headed() if section.title.startswith(CLOSING)]
 
 
 def read(path: Path) -> Chapter:
@@ -134,8 +137,8 @@ def _amiss(chapter: Chapter, section: Section, entry: dict[str, Any]) -> Iterato
     taught = entry["minutes"][0] > 0
     if absent := [name for name in ("point", "ask", "expect") if taught and not entry.get(name)]:
         yield f"{absent} must be said of a section that is taught"
-    if entry["minutes"][1] < entry["minutes"][0] and not entry.get("skip"):
-        yield "the short lecture has less time: say what to skip"
+    if entry["minutes"][1] < entry["minutes"][0] and not entry.get("short"):
+        yield "the short lecture has less time: say what it shows"
     ids = [cell.id for cell in section.code]
     if "demo" in entry and entry["demo"]["cell"] not in ids:
         yield f"no code cell {entry['demo']['cell']!r}; there are {ids}"
@@ -218,13 +221,24 @@ def _table(chapter: Chapter) -> str:
     for section in chapter.lessons():
         entry = entries[section.title]
         guesses, live = len([*section.predictions()]), "yes" if "demo" in entry else ""
-        first, last = (slide[section.cells[i].id] for i in (0, -1))
-        numbers = f"{first}–{last}" if first < last else str(first)
-        rows.append(f"| {section.title} | {numbers} | {_times(entry['minutes'], '–')} | {guesses} | {live} |")
-    for name in ("opening", "closing"):
-        row = f"| *{name}* | | {_times(chapter.written[name]['minutes'], '–')} | | |"
-        rows.insert(2 if name == "opening" else len(rows), row)
+        times, numbers = _times(entry["minutes"], "–"), _span(slide, section.cells)
+        rows.append(f"| {section.title} | {numbers} | {times} | {guesses} | {live} |")
+    cells = chapter.notebook.cells
+    ends = {
+        "opening": cells[:1],
+        "closing": [cell for section in chapter.closing() for cell in section.cells],
+    }
+    for name, shown in ends.items():
+        times = _times(chapter.written[name]["minutes"], "–")
+        rows.insert(
+            2 if name == "opening" else len(rows), f"| *{name}* | {_span(slide, shown)} | {times} | | |"
+        )
     return "\n".join(rows)
+
+
+def _span(slide: dict[str, int], cells: Sequence[NotebookNode]) -> str:
+    first, last = (slide[cells[i].id] for i in (0, -1))
+    return f"{first}–{last}" if first < last else str(first)
 
 
 def slide_numbers(notebook: NotebookNode) -> dict[str, int]:
@@ -263,8 +277,8 @@ def _lesson(chapter: Chapter, section: Section, entry: dict[str, Any], number: d
         lines.append(_wrong(chapter, entry["wrong"]))
     if "beware" in entry:
         lines.append(f"**Beware.** {entry['beware'].strip()}")
-    if "skip" in entry:
-        lines.append(f"**In 50 minutes.** {entry['skip'].strip()}")
+    if "short" in entry:
+        lines.append(f"**In 50 minutes.** {entry['short'].strip()}")
     return "\n\n".join(lines)
 
 

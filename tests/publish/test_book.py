@@ -71,6 +71,7 @@ def test_formulas_are_mathml_and_badges_are_words(site):
     chapter = (site / "course" / "07_preferences.html").read_text(encoding="utf-8")
     assert "<math" in chapter and "$$" not in re.sub(r"<(script|style).*?</\1>", "", chapter, flags=re.DOTALL)
     assert ">Open in Colab</a>" in chapter and "colab-badge" not in chapter
+    assert "Clear Outputs" not in chapter, "who reads a page cannot run it"
 
 
 def test_pictures_have_the_words_that_the_notebook_stores(site):

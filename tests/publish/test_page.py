@@ -57,6 +57,13 @@ def test_badges_and_links_lead_to_the_site(tmp_path: Path) -> None:
     assert "https://github.com/tinygpt-course/tinygpt/blob/main/exercises/03_attention.ipynb" in html
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_it_is_written_for_who_cannot_run_it(path: Path) -> None:
+    html = handout(path)
+    assert "Clear Outputs" not in html and "Cover each of them until you have made your guess." in html
+    assert "pip install -q git" not in html and f'<p class="course">{path.name[:2]} ' in html
+
+
 def test_a_caption_stands_below_its_picture_and_not_in_the_code(tmp_path: Path) -> None:
     shown = picture(**{"image/png": {"alt": "A dot <here>."}})
     html = page(tmp_path, new_code_cell("#| fig-cap: A dot <here>.\nplot()", outputs=[shown]))

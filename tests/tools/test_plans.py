@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import notebooks
 import plans
 import pytest
@@ -28,7 +29,7 @@ def test_a_plan_is_enough_to_teach_from(path: Path) -> None:
     taught = [entry for entry in chapter.written["section"] if entry["minutes"][0]]
     assert sum("demo" in entry for entry in taught) >= 4
     assert sum("wrong" in entry for entry in taught) >= 3
-    assert all("skip" in entry for entry in taught if not entry["minutes"][1])
+    assert all("short" in entry for entry in taught if not entry["minutes"][1])
     assert len(plans.exercises(chapter)) >= 4
     assert plans.plan(chapter).count("\n5. ") == 1, "five questions of the quiz"
 
@@ -78,10 +79,10 @@ def test_a_demonstration_must_be_a_cell_of_the_section(chapter: plans.Chapter) -
     assert "no code cell 'scrub-view'" in problem
 
 
-def test_less_time_must_say_what_to_skip(chapter: plans.Chapter) -> None:
-    del section(chapter, "4.")["skip"]
+def test_less_time_must_say_what_is_shown(chapter: plans.Chapter) -> None:
+    del section(chapter, "4.")["short"]
     (problem,) = plans.problems(chapter)
-    assert problem.endswith("the short lecture has less time: say what to skip")
+    assert problem.endswith("the short lecture has less time: say what it shows")
 
 
 def test_long_cells_are_named_with_their_seconds(chapter: plans.Chapter) -> None:
@@ -94,6 +95,13 @@ def test_a_plan_counts_the_slides(chapter: plans.Chapter) -> None:
     assert number["header"] == 1 and max(number.values()) == len(slides.shows(chapter.notebook))
     first, last = number["first-view"], number["depends-change"]
     assert f"| 2. Weights that depend on the data | {first - 1}–{last} |" in plans.plan(chapter)
+
+
+def test_a_prediction_may_stand_below_its_heading() -> None:
+    cell = nbformat.v4.new_markdown_cell(
+        "## 4. Cuts\n\nThree borders. **Predict** which one\nhelps most. Then run."
+    )
+    assert [*plans.Section("4. Cuts", (cell,)).predictions()] == ["Predict which one helps most."]
 
 
 def test_every_chapter_was_measured() -> None:

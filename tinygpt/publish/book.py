@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinygpt.publish.page import to_read
+
 PACKAGES = "sphinx myst-nb sphinx-book-theme math-core"
 NEEDED = f"The book is made by Sphinx. Run: {sys.executable} -m pip install {PACKAGES}"
 
@@ -127,11 +129,11 @@ def chosen(folder: Path, only: str) -> list[Path]:
 
 
 def page(notebook: dict[str, Any]) -> dict[str, Any]:
-    """A notebook as a page: badges are words, a picture has its alternative text."""
+    """A notebook as a page to read: badges are words, a picture has its alternative text."""
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            cell["source"] = BADGE.sub(lambda badge: f"[{badge['says']}]({badge['to']})", source)
+            cell["source"] = BADGE.sub(lambda badge: f"[{badge['says']}]({badge['to']})", to_read(source))
         for output in cell.get("outputs", ()):
             alt = output.get("metadata", {}).get("image/png", {}).get("alt")
             if alt:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SITE = "https://github.com/tinygpt-course/tinygpt/blob/main/"
 BADGE = re.compile(r"\[!\[(?P<says>[^\]]*)\]\([^)]*\)\]\((?P<to>[^)]*)\)\n?")
+CLEARING = re.compile(r"Choose \*Edit → Clear Outputs of All Cells\* now.*?before you run it\.", re.DOTALL)
+SETUP = re.compile(r"from importlib\.util import find_spec\n+find_spec\(.*\n+")
 TEMPLATE = Path(__file__).with_name("template")
 
 
@@ -75,7 +77,12 @@ def _sections(notebook: NotebookNode) -> list[tuple[str, str]]:
 
 def _prose(cell: NotebookNode) -> None:
     """Links into the repository lead to its site."""
-    cell.source = with_mathml(re.sub(r"\]\(\.\./([^)]*)\)", rf"]({SITE}\1)", cell.source))
+    cell.source = with_mathml(re.sub(r"\]\(\.\./([^)]*)\)", rf"]({SITE}\1)", to_read(cell.source)))
+
+
+def to_read(prose: str) -> str:
+    """Prose for who reads a chapter and cannot run it: another advice on how to predict."""
+    return CLEARING.sub("Cover each of them until you have made your guess.", prose)
 
 
 def _move_badges(notebook: NotebookNode) -> None:
@@ -95,9 +102,9 @@ def _move_badges(notebook: NotebookNode) -> None:
 
 
 def _code(cell: NotebookNode) -> None:
-    """Captions go below the pictures, and a quiz gets its answers for paper."""
+    """Captions go below the pictures, nothing is installed, and a quiz gets its answers for paper."""
     lines = cell.source.splitlines()
-    cell.source = "\n".join(line for line in lines if not line.startswith("#|"))
+    cell.source = SETUP.sub("", "\n".join(line for line in lines if not line.startswith("#|")))
     for output in cell.outputs:
         html = output.get("data", {}).get("text/html", "")
         if "<details" in html and "tinygpt-view" not in html:

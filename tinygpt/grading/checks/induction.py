@@ -36,6 +36,8 @@ def score_attempt(
     edge: str = "clamp",
 ) -> Tensor:
     """The induction score with a knob for each known way to go wrong."""
+    if target == "everything":
+        return pattern.mean((0, 2, 3))
     pattern = pattern.mT if transposed else pattern
     B, H, T, _ = pattern.shape
     p = (period[:1].expand(B) if one_period else period)[:, None]
@@ -106,6 +108,12 @@ induction_score = Exercise(
             "You read the weight on t − 1: that is the previous-token score. The token after the earlier "
             "copy is at t − p + 1.",
             {"target": "previous"},
+        ),
+        Fault(
+            "every weight averaged",
+            "All weights of a head are averaged. Each row adds up to 1, so that says nothing about the head. "
+            "Average one weight of a row: for t ≥ p the one on t − p + 1.",
+            {"target": "everything"},
         ),
         Fault(
             "queries and keys swapped",
