@@ -30,10 +30,14 @@ def test_it_names_both_files_alike(
     monkeypatch.chdir(tmp_path)
     Path("handouts").mkdir()
     pages[0].with_suffix(".pdf").write_text("")
+    pages[0].write_text("<p>a</p>")
     monkeypatch.setattr(paper, "find", lambda: "chromium")
     monkeypatch.setattr(paper, "pdf", lambda page, target: target.resolve())
     handout._papers(pages)
-    assert capsys.readouterr().out.startswith("handouts/03_attention.pdf: ")
+    assert capsys.readouterr().out == "handouts/03_attention.pdf: 0.0 MB\n"
+    monkeypatch.setattr(paper, "undrawn", lambda html: "abcdefghi")
+    handout._papers(pages)
+    assert "  No font here has a b c d e f g h …, so the PDF shows empty boxes." in capsys.readouterr().out
 
 
 def test_it_writes_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

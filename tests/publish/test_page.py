@@ -152,5 +152,16 @@ def test_a_browser_that_prints_nothing_is_told(tmp_path: Path, monkeypatch: pyte
         pdf(tmp_path / "a.html", tmp_path / "a.pdf")
 
 
+def test_characters_that_no_font_has_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fonts = tmp_path / "fc-list"
+    fonts.write_text("#!/bin/sh\necho 20-7e a0-17f 2026\necho 20-7e 1f642\n")
+    fonts.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert paper.undrawn("<style>中</style><p title='中'>aé… 🙂\n</p>") == ""
+    assert paper.undrawn("<p>中 ω</p> 中") == "ω中"
+    monkeypatch.setenv("PATH", "")
+    assert paper.undrawn("中") == "", "nobody here can tell"
+
+
 def test_the_picture_of_these_tests_is_one() -> None:
     assert base64.b64decode(DOT).startswith(b"\x89PNG")

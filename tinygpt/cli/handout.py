@@ -7,6 +7,8 @@ from pathlib import Path
 from tinygpt.cli.lab import find_chapter, find_course
 from tinygpt.cli.parser import Parser
 
+FONTS = "On Debian or Ubuntu: apt install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji"
+
 
 def run(argv: list[str]) -> int:
     """Runs the command and returns 0; without a browser the PDF is left out, and a sentence says so."""
@@ -43,3 +45,6 @@ def _papers(pages: list[Path]) -> None:
     for page in pages:
         made = paper.pdf(page, page.with_suffix(".pdf"))
         print(f"{page.with_suffix('.pdf')}: {made.stat().st_size / 1e6:.1f} MB")
+        if lost := paper.undrawn(page.read_text(encoding="utf-8")):
+            shown = " ".join(lost[:8]) + (" …" if len(lost) > 8 else "")
+            print(f"  No font here has {shown}, so the PDF shows empty boxes. {FONTS}")

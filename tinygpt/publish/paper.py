@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,20 @@ def find() -> str | None:
     if asked := os.environ.get("TINYGPT_CHROMIUM"):
         return asked if Path(asked).exists() else None
     return next(filter(None, map(shutil.which, NAMES)), None) or next(filter(os.path.exists, PLACES), None)
+
+
+def undrawn(html: str) -> str:
+    """The characters of a page that no font of this machine has, each once: paper shows empty boxes for them.
+
+    "" where fontconfig, which knows, is not installed.
+    """
+    if not shutil.which("fc-list"):
+        return ""
+    fonts = subprocess.run(["fc-list", "--format", "%{charset}\n"], capture_output=True, text=True).stdout
+    ranges = [[int(end, 16) for end in one.split("-")] for one in {*fonts.split()}]  # "20-7e a0-17f 192"
+    drawn = {code for one in ranges for code in range(one[0], one[-1] + 1)}
+    seen = re.sub(r"<(script|style).*?</\1>|<[^>]*>", "", html, flags=re.DOTALL)
+    return "".join(sorted(c for c in {*seen} if c.isprintable() and ord(c) not in drawn))
 
 
 def pdf(page: Path | str, target: Path | str, *, seconds: float = 120) -> Path:
