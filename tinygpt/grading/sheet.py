@@ -68,14 +68,19 @@ def binds(text: str) -> set[str]:
     return names
 
 
+def answered(cells: Sequence[str]) -> dict[str, int]:
+    """How many exercises of each chapter have an answer or a check in these cells."""
+    bound = set().union(*map(binds, cells)) | set(re.findall(r"check\(\s*[\"'](\w+)", "\n".join(cells)))
+    return {chapter: sum(e.name in bound for e in exercises) for chapter, exercises in CHAPTERS.items()}
+
+
 def chapter_of(cells: Sequence[str], name: str) -> str:
     """The chapter whose exercises a notebook solves: by the answers and checks in it, else by its name.
 
     Raises:
         ValueError: Neither tells.
     """
-    bound = set().union(*map(binds, cells)) | set(re.findall(r"check\(\s*[\"'](\w+)", "\n".join(cells)))
-    count = {chapter: sum(e.name in bound for e in exercises) for chapter, exercises in CHAPTERS.items()}
+    count = answered(cells)
     best = max(count, key=lambda chapter: count[chapter])
     if not count[best]:
         best = next((chapter for chapter in CHAPTERS if chapter[:2] == name[:2]), "")

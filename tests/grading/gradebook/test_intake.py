@@ -91,6 +91,19 @@ def test_nothing_of_a_zip_lands_where_its_names_say(tmp_path: Path) -> None:
     assert len(folders) == 1 and not folders.pop().exists() and sorted(tmp_path.rglob("*")) == before
 
 
+def test_names_of_a_zip_that_does_not_say_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile.ZipInfo, "_encodeFilenameFlags", lambda member: (member.filename.encode(), 0))
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        for name in ("Zoë/hw.ipynb", "Gauß_03.ipynb", "ann.ipynb"):
+            archive.writestr(name, "x")
+    assert names(tmp_path / "class.zip") == ["Gauß_03", "Zoë/hw", "ann"]
+    latin = lambda member: (member.filename.encode("cp437"), 0)  # noqa: E731
+    monkeypatch.setattr(zipfile.ZipInfo, "_encodeFilenameFlags", latin)
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        archive.writestr("José.ipynb", "x")
+    assert names(tmp_path / "old.zip") == ["José"]
+
+
 def test_a_broken_or_enormous_member_is_one_bad_submission(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "class.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("good.ipynb", "good")

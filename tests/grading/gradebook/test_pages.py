@@ -219,6 +219,17 @@ def test_who_handed_in_twice_counts_once_and_is_listed(tmp_path: Path) -> None:
     assert "<td>no login, number or name" in page
 
 
+def test_a_new_column_and_who_handed_in_nothing_are_said(tmp_path: Path) -> None:
+    head = ["Student", "ID", "Week 2 (81)"]
+    rows = [head, ["Points Possible", "", "5"], ["Kim, Jo", "1", ""], ["<b>, Al", "2", ""]]
+    found, page = written(tmp_path, answered(jokim=""), rows)
+    (column,) = (note for note in found["notes"] if "new column" in note)
+    assert column.endswith('so canvas.csv has a new column. In the roster: "Week 2 (81)".')
+    (absent,) = (note for note in found["notes"] if "no notebook" in note)
+    assert absent.startswith("From 1 of the roster there is no notebook")
+    assert found["nothing_from"] == ["<b>, Al"] and "<li>&lt;b&gt;, Al</li>" in page
+
+
 def test_whose_feedback_is_left_from_an_earlier_run_is_named(tmp_path: Path) -> None:
     written(tmp_path, answered(**{f"s{i:02}": "" for i in range(12)}, kim=""))
     found, page = written(tmp_path, answered(kim=""))

@@ -69,7 +69,6 @@ def test_a_login_a_number_or_a_name_is_found(name: str, student: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "Zoe-Smith",
         "ss_homework",
         "412_homework",
         "s9_homework",
@@ -81,6 +80,13 @@ def test_a_login_a_number_or_a_name_is_found(name: str, student: str) -> None:
 )
 def test_a_part_of_a_name_or_a_short_word_among_others_is_nobodys(name: str) -> None:
     assert whose(name) == NOTHING
+
+
+def test_words_that_fit_somebody_and_do_not_suffice_are_told() -> None:
+    assert whose("Zoe-Smith") == "zoe fits Zuse, Zoe; smith fits Smith, Sam"
+    assert (
+        whose("hw/Zouse_Zoe_x_y_z") == "zoe fits Zuse, Zoe; hw fits nobody; zouse fits nobody; x fits nobody"
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,15 @@ def roster(tmp_path: Path, *lines: str) -> Path:
 
 
 def test_the_gradebook_adds_hidden_points_and_says_what_to_review() -> None:
-    head, kim, bad = rows(gradebook("01_next_token", made(**{"kim_LATE_7_8_hw": 4, "bad": None})))
+    head, kim, bad = rows(
+        gradebook("01_next_token", made(**{"kim_LATE_7_8_hw": 4, "bad": None}), {"bad": ("Bo", "9")})
+    )
     found = dict(zip(head, kim, strict=True))
     assert found["blend"] == "8" and found["earned"] == "4" and found["bits_per_byte"] == "0"
-    assert (found["canvas id"], found["late"]) == ("7", "late")
+    assert (found["student"], found["canvas id"], found["late"]) == ("", "7", "late")
     assert found["review"] == "blend uses x.y (cell 3, line 2)." and found["remarks"] == "'=Cell 1: no"
     found = dict(zip(head, bad, strict=True))
+    assert (found["student"], found["canvas id"]) == ("Bo", "9")
     assert found["earned"] == found["blend"] == "" and "The judge failed: boom" in found["remarks"]
 
 
@@ -109,6 +112,16 @@ def test_a_new_column_stands_before_canvas_own_sums_and_short_rows_are_filled(tm
         ["    Points Possible", "", "", "", "", "9", ""],
         ["Doe, Jane", "11", "", "", "", "3", ""],
     ]
+
+
+def test_who_is_who_and_who_is_missing(tmp_path: Path) -> None:
+    head = "Student,ID,SIS User ID,SIS Login ID,Section,Week 2 (81),Final (read only)"
+    path = roster(tmp_path, head, '"Doe, Jane",11', '"Roe, Rick",12', '"Student, Test",13')
+    found = for_canvas(made(janedoe=1), "Wk 2", 9, read_roster(path))
+    assert found.who() == {"janedoe": ("Doe, Jane", "11")} and found.absent == ("Roe, Rick",)
+    assert found.added == ("Week 2 (81)",)
+    assert for_canvas(made(janedoe=1), "Week 2", 9, read_roster(path)).added is None
+    assert for_canvas(made(doe_11_1_hw=1), "Wk 2", 9).added is None
 
 
 def test_a_name_that_two_students_could_have_is_nobodys(tmp_path: Path) -> None:

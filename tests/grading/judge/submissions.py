@@ -108,6 +108,13 @@ UNLUCKY = (
         "x = 1\nthis is no Python",
         says="SyntaxError: invalid syntax in line 2, `this is no Python`",
     ),
+    Submission(
+        "a bracket left open",
+        (SETUP, IMPORTS, "def attention_weights(q, k):\n    return (q @ k.mT", CAUSAL),
+        ("causal_attention",),
+        "does not run",
+        "Code cell 3, which defines `attention_weights`, does not run. SyntaxError",
+    ),
     after("a cell that raises", "1 / 0", says="ZeroDivisionError"),
     spoilt("a misspelt name", "return wieghts", "crash", "NameError"),
     spoilt(

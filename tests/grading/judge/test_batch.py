@@ -283,6 +283,16 @@ def test_the_hidden_checks_of_the_course_are_graded_in_one_step(tmp_path: Path, 
     assert len(said) == 1 and f"the sandbox is {sandboxed}." in said[0]  # no word of points that are missing
 
 
+def test_a_notebook_of_another_chapter_is_told(tmp_path: Path, sandboxed: str) -> None:
+    other = 'tg.grading.check("gated_mlp", gated_mlp)'
+    hand_in(tmp_path / "class", {"turing": other, "empty": "x = 1"})
+    (empty, turing) = batch.grade_all(tmp_path / "class", "03", tmp_path / "out", workers=0, progress=False)
+    assert turing.problems[0].startswith(
+        "No answer of chapter 03_attention is in it; it has exercises of 04_"
+    )
+    assert empty.problems == []
+
+
 def test_hidden_checks_need_a_sandbox(tmp_path: Path) -> None:
     (tmp_path / "rope.py").write_text("CASES = []")
     with pytest.raises(ValueError, match="hidden checks need a sandbox"):

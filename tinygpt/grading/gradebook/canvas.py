@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinygpt.grading.gradebook.graded import Graded
-from tinygpt.grading.gradebook.roster import HEAD, POINTS, Owners, best_of, is_points, owners
+from tinygpt.grading.gradebook.roster import HEAD, POINTS, Owners, best_of, is_points, is_test, owners
 from tinygpt.grading.gradebook.tables import written
 
 
@@ -18,14 +18,24 @@ class Canvas:
     Args:
         text: The table.
         owners: Whose the submissions are, as numbers into `students`.
-        students: The names of the students.
+        students: Their names.
+        numbers: Their numbers in Canvas.
+        absent: The names of those from whom there is no submission.
+        added: For a column that the roster did not have, the assignments that it has.
         differs: The points that the roster has for this column, where they are not those that were graded.
     """
 
     text: str
     owners: Owners
     students: tuple[str, ...]
+    numbers: tuple[str, ...]
+    absent: tuple[str, ...]
+    added: tuple[str, ...] | None
     differs: str
+
+    def who(self) -> dict[str, tuple[str, str]]:
+        """The student and the number in Canvas, by the submission's name."""
+        return {name: (self.students[row], self.numbers[row]) for name, row in self.owners.rows.items()}
 
 
 def for_canvas(
@@ -43,7 +53,10 @@ def for_canvas(
         roster: What `read_roster` read, whose rows and columns are kept.
     """
     rows = [list(row) for row in roster] if roster else _own(graded)
-    place = _column(rows, title)
+    known = [
+        text for text in rows[0] if text.strip() and text not in HEAD and "read only" not in text.lower()
+    ]
+    place, added = _column(rows, title)
     width = max(map(len, rows))
     rows = [[*row, *[""] * (width - len(row))] for row in rows]
     students = [row for row in rows[1:] if row[rows[0].index("ID")].strip()]  # other rows are about columns
@@ -53,7 +66,16 @@ def for_canvas(
     for number, one in best_of(graded, found).items():
         students[number][place] = str(one.earned)
     differs = "" if _equal(points[place], possible) else points[place]
-    return Canvas(written(rows), found, tuple(row[0] for row in students), differs)
+    absent = [row[0] for i, row in enumerate(students) if i not in found.rows.values() and not is_test(row)]
+    return Canvas(
+        written(rows),
+        found,
+        students=tuple(row[0] for row in students),
+        numbers=tuple(row[rows[0].index("ID")].strip() for row in students),
+        absent=tuple(absent),
+        added=tuple(known) if roster and added else None,
+        differs=differs,
+    )
 
 
 def _equal(text: str, number: int) -> bool:
@@ -69,15 +91,15 @@ def _own(graded: Sequence[Graded]) -> list[list[str]]:
     return [[*HEAD], [POINTS, "", "", "", ""], *([name, number, "", "", ""] for number, name in who.items())]
 
 
-def _column(rows: list[list[str]], title: str) -> int:
-    """Where the assignment's column is; it is added if there is none."""
+def _column(rows: list[list[str]], title: str) -> tuple[int, bool]:
+    """Where the assignment's column is, and whether it was added because there was none."""
     head = rows[0]
     named = [i for i, text in enumerate(head) if re.sub(r"\s*\(\d+\)$", "", text).strip() == title]
     if named:
-        return named[0]
+        return named[0], False
     # Canvas shows its own sums, "(read only)", at the end, and takes new columns before them.
     at = next((i for i, text in enumerate(head) if i >= len(HEAD) and "read only" in text.lower()), len(head))
     for row in rows:
         row[len(row) :] = [""] * (at - len(row))
         row.insert(at, title if row is head else "")
-    return at
+    return at, True

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ RESULTS = re.compile(
 LEFT_ALONE = (".ipynb_checkpoints", "__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 # How Canvas names the files of "Download Submissions": doejane_LATE_12345_678910_homework.ipynb
 CANVAS = re.compile(r"(?P<who>[^_/]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<file>\d+)_[^/]+$", re.I)
+IN_UTF8 = 0x800  # the bit of a zip's file whose name is UTF-8; without it zipfile takes cp437
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
 
 
@@ -106,7 +107,7 @@ def _unpacked(source: Path, folder: Path) -> dict[str, Path]:
     found = {}
     with zipfile.ZipFile(source) as archive:
         for number, member in enumerate(archive.infolist()):
-            parts = [p for p in member.filename.replace("\\", "/").split("/") if p not in ("", ".", "..")]
+            parts = [p for p in _called(member).replace("\\", "/").split("/") if p not in ("", ".", "..")]
             if member.is_dir() or not parts or _left_alone("/".join(parts)):
                 continue
             stem, dot, ending = "/".join(parts).rpartition(".")
@@ -115,6 +116,14 @@ def _unpacked(source: Path, folder: Path) -> dict[str, Path]:
             if name.lower().endswith(ENDINGS):
                 found[name].write_bytes(_member(archive, member))
     return found
+
+
+def _called(member: zipfile.ZipInfo) -> str:
+    """The name of a file in a zip: many programs write UTF-8 without the bit that says so."""
+    if not member.flag_bits & IN_UTF8:
+        with suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("utf-8")
+    return member.filename
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -15,9 +15,15 @@ MOST_NAMES = 10  # that one sentence lists
 
 
 def class_notes(
-    chapter: str, possible: int, canvas: Canvas, assignment: str, earlier: Sequence[str], folder: Path
+    chapter: str,
+    possible: int,
+    canvas: Canvas,
+    assignment: str,
+    earlier: Sequence[str],
+    folder: Path,
+    others: Sequence[str],
 ) -> list[str]:
-    """What does not agree: points that were announced, the roster's points, and who was graded earlier.
+    """What does not agree: announced points, the roster's points, column and students, earlier gradings.
 
     Args:
         chapter: The chapter.
@@ -26,8 +32,9 @@ def class_notes(
         assignment: The title of its column.
         earlier: Submissions that have feedback and were not handed in now.
         folder: Where the feedback is.
+        others: Files that were handed in and are no notebooks.
     """
-    notes = [points_note(chapter, possible)]
+    notes = [points_note(chapter, possible), _column_note(canvas, assignment), _absent_note(canvas, others)]
     if canvas.differs:
         notes.append(
             f'The roster has {canvas.differs} points possible for "{assignment}", and {possible} are graded. '
@@ -43,6 +50,21 @@ def class_notes(
             f"{'it' if one == 'is' else 'them'}, {their} feedback is still in {folder}."
         )
     return [note for note in notes if note]
+
+
+def _column_note(canvas: Canvas, assignment: str) -> str:
+    if canvas.added is None:
+        return ""
+    shown = ", ".join(f'"{title}"' for title in canvas.added[:MOST_NAMES]) or "no assignment"
+    return f'The roster has no "{assignment}", so canvas.csv has a new column. In the roster: {shown}.'
+
+
+def _absent_note(canvas: Canvas, others: Sequence[str]) -> str:
+    students, files = len(canvas.absent), len(others)
+    said = [f"from {students} of the roster there is no notebook"] if students else []
+    said += [f"{files} file{'s are no notebooks' if files > 1 else ' is no notebook'}"] if files else []
+    text = " and ".join(said)
+    return f"{text[0].upper()}{text[1:]}: the summary names them." if text else ""
 
 
 def points_note(chapter: str, possible: int | None = None) -> str:

@@ -16,6 +16,7 @@ from tinygpt.grading.gradebook.graded import Graded
 HEAD = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 POINTS = "    Points Possible"  # with the blanks that Canvas writes before it
 LETTERS, DIGITS = 3, 5  # what a login and a number need at least to count among other words
+MOST_FITS = 4  # words, and students for a word, that one reason names
 NOTHING = "no login, number or name of the roster in it"
 ENDINGS = re.compile(r"(\.tinygpt|\.ipynb|\.zip|\s*\(\d+\))+$", re.I)  # (1) is a browser's second download
 
@@ -63,6 +64,11 @@ def is_points(row: Sequence[str]) -> bool:
     return row[0].strip().lower() == "points possible"
 
 
+def is_test(row: Sequence[str]) -> bool:
+    """Whether a row is that of Canvas's own test student, who hands in nothing."""
+    return {*words(row[0])} == {"student", "test"}
+
+
 def owners(graded: Sequence[Graded], head: Sequence[str], students: Sequence[Sequence[str]]) -> Owners:
     """Whose each submission is.
 
@@ -81,7 +87,7 @@ def owners(graded: Sequence[Graded], head: Sequence[str], students: Sequence[Seq
         if one.canvas_id:
             meant, nothing = {numbers.get(one.canvas_id)} - {None}, f"number {one.canvas_id} is in no row"
         else:
-            meant, nothing = _meant(one.name.split("/"), known), NOTHING
+            meant, nothing = _meant(one.name.split("/"), known), _nearly(one.name, students, known)
             if not meant and (meant := _meant([one.signed], known)):
                 signed.append(one.name)
         if len(meant) == 1:
@@ -132,7 +138,7 @@ def _student(row: Sequence[str], head: Sequence[str]) -> _Student:
     }
     login = cells.get("SIS Login ID", "")
     last, first = (words(part) for part in (row[0].partition(",")[::2]))
-    if {*last, *first} == {"student", "test"}:  # Canvas's own, who hands in nothing
+    if is_test(row):
         return _Student(frozenset(), frozenset(), frozenset(), frozenset())
     texts = (login, login.partition("@")[0], cells.get("SIS User ID", ""), cells["ID"])
     codes = {code for text in texts for code in (words(text), ("".join(words(text)),))}
@@ -153,6 +159,19 @@ def _meant(parts: Sequence[str], known: Sequence[_Student]) -> set[int]:
         if found := set().union(*(_said(p, r, student) for p, r in zip(spoken, runs, strict=True))):
             said[i] = found
     return {i for i, found in said.items() if not any(found < other for other in said.values())}
+
+
+def _nearly(name: str, students: Sequence[Sequence[str]], known: Sequence[_Student]) -> str:
+    """Why a name speaks of nobody: which of its words fit somebody, and which do not."""
+    said = dict.fromkeys(word for part in name.split("/") for word in _spoken(part))
+    fits = {
+        word: [row[0] for row, one in zip(students, known, strict=True) if word in one.name] for word in said
+    }
+    if not any(fits.values()):
+        return NOTHING
+    first = sorted(fits.items(), key=lambda one: not one[1])  # words that fit somebody
+    shown = [f"{word} fits {' and '.join(who[:MOST_FITS]) or 'nobody'}" for word, who in first]
+    return "; ".join(shown[:MOST_FITS])
 
 
 def _said(part: Words, runs: set[Words], student: _Student) -> set[str]:

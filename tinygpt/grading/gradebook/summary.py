@@ -12,7 +12,13 @@ from tinygpt.grading.gradebook.roster import Owners, counted
 from tinygpt.grading.receipt import UNWRITTEN
 
 PARTS = 10  # of the distribution of scores
-NO_ANSWER = (*UNWRITTEN, "not found", "not a notebook", "not judged")  # and so no misconception
+NO_ANSWER = (
+    *UNWRITTEN,
+    "not found",
+    "does not run",
+    "not a notebook",
+    "not judged",
+)  # and so no misconception
 
 
 def summary(graded: Sequence[Graded], chapter: str, others: Sequence[str], canvas: Canvas) -> dict[str, Any]:
@@ -44,6 +50,7 @@ def summary(graded: Sequence[Graded], chapter: str, others: Sequence[str], canva
             {"name": n, "student": canvas.students[canvas.owners.rows[n]]} for n in canvas.owners.signed
         ],
         "failed": [{"name": one.name, "error": one.error} for one in graded if one.error],
+        "nothing_from": list(canvas.absent),
         "others": list(others),
     }
 

@@ -34,6 +34,7 @@ def summary_page(found: Mapping[str, Any], stems: Mapping[str, str]) -> str:
         "Not graded", "The judge failed; grade again to try again.", ("submission", "error"), failed
     )
     parts += _names("Handed in late, says Canvas", [_link(name, stems) for name in found["late"]])
+    parts += _names("No notebook from", [escape(name) for name in found["nothing_from"]])
     parts += _names("Files that are no notebooks", [escape(name) for name in found["others"]])
     without = [[_link(one["name"], stems), escape(one["why"])] for one in found["not_in_canvas"]]
     says = "Nobody was found for them in the table, so their points stand only in gradebook.csv."

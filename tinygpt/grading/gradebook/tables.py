@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tinygpt.grading.checks import CHAPTERS
@@ -13,11 +13,18 @@ from tinygpt.grading.gradebook.graded import Graded
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def gradebook(chapter: str, graded: Sequence[Graded]) -> str:
-    """One row per submission: points, what each exercise got, what a person should look at, and remarks."""
+def gradebook(chapter: str, graded: Sequence[Graded], who: Mapping[str, tuple[str, str]]) -> str:
+    """One row per submission: points, what each exercise got, what a person should look at, and remarks.
+
+    Args:
+        chapter: The chapter.
+        graded: Every submission.
+        who: The student and the number in Canvas, by the submission's name.
+    """
     names = [exercise.name for exercise in CHAPTERS[chapter]]
-    head = ["submission", "canvas id", "late", "earned", "possible", *names, "seconds", "review", "remarks"]
-    return written([head, *(_row(one, names) for one in graded)])
+    head = ["submission", "student", "canvas id", "late", "earned", "possible", *names]
+    rows = (_row(one, names, *who.get(one.name, ("", one.canvas_id))) for one in graded)
+    return written([[*head, "seconds", "review", "remarks"], *rows])
 
 
 def written(rows: Iterable[Sequence[Any]]) -> str:
@@ -47,7 +54,7 @@ def _number(text: str) -> bool:
     return True
 
 
-def _row(one: Graded, names: Sequence[str]) -> list[Any]:
+def _row(one: Graded, names: Sequence[str], student: str, number: str) -> list[Any]:
     points: dict[str, Any] = dict.fromkeys(names, "" if one.error else 0)
     for exercise in one.exercises:
         points[exercise["name"]] += exercise["earned"]
@@ -56,7 +63,8 @@ def _row(one: Graded, names: Sequence[str]) -> list[Any]:
     total = [one.earned, one.possible] if not one.error else ["", ""]
     return [
         one.name,
-        one.canvas_id,
+        student,
+        number,
         late,
         *total,
         *points.values(),

@@ -48,9 +48,9 @@ def write_results(
     public = sum(exercise.points for exercise in CHAPTERS[chapter])
     possible = max((one.possible for one in graded if not one.error), default=public)
     canvas = for_canvas(graded, assignment, possible, roster)
-    notes = class_notes(chapter, possible, canvas, assignment, earlier, folder)
+    notes = class_notes(chapter, possible, canvas, assignment, earlier, folder, others)
     found = {**summary(graded, chapter, others, canvas), "notes": notes, "earlier": earlier}
-    _write(out / "gradebook.csv", gradebook(chapter, graded))
+    _write(out / "gradebook.csv", gradebook(chapter, graded, canvas.who()))
     _write(out / "canvas.csv", canvas.text)
     _write(out / "summary.json", _json(found))
     _write(out / "summary.html", summary_page(found, {one.name: one.stem for one in graded}))

@@ -7,8 +7,8 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from tinygpt.grading.judge.notebook import NotANotebook, code_cells
 from tinygpt.grading.judge.private import Hidden, hidden_cases, private_files
 from tinygpt.grading.judge.shortcuts import flags
 from tinygpt.grading.result import Outcome, Result
+from tinygpt.grading.sheet import answered
 from tinygpt.grading.submission import Submission, unpack
 from tinygpt.scaling import results, sweep
 from tinygpt.scaling.record import key
@@ -147,6 +148,8 @@ def grade(setting: dict[str, Any]) -> dict[str, Any]:
         path.write_bytes(handed_in.notebook)
         how = {"sandbox": setting["sandbox"], "unsafe": setting["unsafe"]}
         report = grade_one(path, exercises, hidden=hidden, **how)
+        if {result.mistake for result in report.results} == {"not found"}:
+            report = replace(report, problems=(*astray(path, setting["chapter"]), *report.problems))
         signed = text(str(handed_in.manifest.get("name", "")))[:LONGEST_NAME]
         return {**plain(report), "flags": reviewed(path, exercises), "signed": signed}
 
@@ -160,6 +163,19 @@ def opened(name: str, content: bytes | None) -> Submission:
     if content is None:
         raise ValueError(LINK.format(name))
     return unpack(content) if content[:2] == b"PK" else Submission(name, content)
+
+
+def astray(path: Path, chapter: str) -> list[str]:
+    """What to say of a notebook that holds nothing of its chapter and something of another."""
+    count = dict.fromkeys(CHAPTERS, 0)
+    with suppress(NotANotebook, OutOfTime, MemoryError, RecursionError), bounded(*READING):
+        count = answered(code_cells(path))
+    other = max(count, key=lambda name: count[name])
+    if count[chapter] or not count[other]:
+        return []
+    return [
+        f"No answer of chapter {chapter} is in it; it has exercises of {other}: was another notebook meant?"
+    ]
 
 
 def reviewed(path: Path, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from tinygpt.grading.judge.remote import Lost, Remote
 from tinygpt.grading.judge.shortcuts import leans_on
 from tinygpt.grading.protect import Trouble
 from tinygpt.grading.result import Outcome, Result
+from tinygpt.grading.sheet import binds
 
 READING = 30.0, 1 << 30  # seconds and bytes for reading an answer's code
 MEMORY = 2 << 30  # bytes that the judge may take for what a submission makes it do
@@ -155,7 +156,7 @@ class Submission:
         except Exception as error:
             self.unjudged.append(UNJUDGED.format(exercise.name, type(error).__name__, str(error)[:200]))
             return _none(exercise, cases, kind, "not judged", self.unjudged[-1])
-        return results[0] if results else _none(exercise, cases, kind, "not found", self._missing(exercise))
+        return results[0] if results else _none(exercise, cases, kind, *self._missing(exercise))
 
     def _judged(
         self, exercise: Exercise, which: int, cases: Sequence[Case], kind: str, seeds: Sequence[int]
@@ -216,14 +217,19 @@ class Submission:
                 raise
         return failed
 
-    def _missing(self, exercise: Exercise) -> str:
+    def _missing(self, exercise: Exercise) -> tuple[str, str]:
+        """Why there is no answer: the mistake's name, and what to say of it."""
+        about = [(number, how) for number, how in self._trouble() if exercise.name in self.cells[number - 1]]
+        for number, how in about:
+            if exercise.name in binds(self.cells[number - 1]):
+                return (
+                    "does not run",
+                    f"Code cell {number}, which defines `{exercise.name}`, does not run. {how}",
+                )
         says = f"No cell defines `{exercise.name}`. Answers are found by this name: is it spelt so?"
-        about = [
-            f"Cell {number}: {how}"
-            for number, how in self._trouble()
-            if exercise.name in self.cells[number - 1]
-        ]
-        return " ".join([says, *about[:MOST_PROBLEMS]])
+        return "not found", " ".join(
+            [says, *(f"Cell {number}: {how}" for number, how in about[:MOST_PROBLEMS])]
+        )
 
 
 def _traced(results: list[Result], cells: Sequence[str]) -> Iterator[Result]:
