@@ -56,7 +56,7 @@ def binds(text: str) -> set[str]:
     """
     try:
         body = ast.parse(text).body
-    except (SyntaxError, ValueError):  # a magic, say, or a line that is not finished
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # a magic, say, or a line too deep to read
         return set(re.findall(r"(?m)^(?:def |class )?(\w+)(?=\s*[(=:])", text))
     names = set()
     for statement in body:

@@ -115,6 +115,13 @@ UNLUCKY = (
         "does not run",
         "Code cell 3, which defines `attention_weights`, does not run. SyntaxError",
     ),
+    Submission(
+        "an expression too deep to be read",
+        (SETUP, IMPORTS, f"attention_weights = {'-' * 200_000}1", CAUSAL),
+        ("causal_attention",),
+        "does not run",
+        "Code cell 3, which defines `attention_weights`, does not run.",
+    ),
     after("a cell that raises", "1 / 0", says="ZeroDivisionError"),
     spoilt("a misspelt name", "return wieghts", "crash", "NameError"),
     spoilt(
