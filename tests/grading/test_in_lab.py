@@ -69,6 +69,7 @@ def test_all_of_it_works_in_jupyterlab(page: Any) -> None:
 
     run_cell(page, 6)
     page.get_by_text("in a new cell below").wait_for()
+    page.locator(".jp-CodeCell").get_by_text("NotImplementedError").wait_for()  # it comes after the output
     page.keyboard.press("Control+s")
     path, wanted = page.folder / "03_attention.ipynb", [*CALLS, shipped.stub("attention_weights").text]
     # JupyterLab adds an empty cell of its own behind the last that ran.
