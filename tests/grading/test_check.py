@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -398,7 +399,14 @@ def test_an_answer_that_is_the_same_for_every_question_earns_nothing():
     for name, answer in (("verdict", lambda *args: 0.0), ("pass_at_k", lambda *args: 1.0)):
         result = check(name, answer)
         assert result.earned == 0 and not result.passed
-        assert any("the same came back for every question" in outcome.finding for outcome in result.outcomes)
+        assert any("always the same" in outcome.finding for outcome in result.outcomes)
+
+
+def test_a_guess_among_the_same_answers_makes_them_no_better():
+    """Nor does one that lies within the tolerance of all that it is right for."""
+    count = itertools.count()
+    assert check("verdict", lambda *args: 0.0 if next(count) else 3.0).earned == 0
+    assert check("pass_at_k", lambda *args: 1.0 - 1e-9 * next(count)).earned == 0
 
 
 def test_a_crash_elsewhere_makes_no_right_answer_a_constant_one():

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_a_manifest_of_any_kind_harms_nobody(text: bytes) -> None:
     assert unpack(zipped(("manifest.json", text), ("a.ipynb", NOTEBOOK))).manifest == {}
 
 
+def far_away() -> bytes:
+    """A zip whose notebook would lie 2 ** 64 - 1 bytes behind its beginning."""
+    name, extra = b"a.ipynb", struct.pack("<HHQ", 1, 8, 2**64 - 1)
+    numbers = (45, 0, 45, *[0] * 6, 5, 5, len(name), len(extra), *[0] * 4, 2**32 - 1)
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", *numbers) + name + extra
+    return b"PK\3\4" + entry + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(entry), 4, 0)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -72,8 +81,9 @@ def test_a_manifest_of_any_kind_harms_nobody(text: bytes) -> None:
         (zipped(("manifest.json", "{}")), "holds 0 notebooks; one is wanted"),
         (zipped(("a.ipynb", NOTEBOOK), ("b.ipynb", NOTEBOOK)), "holds 2 notebooks; one is wanted"),
         (zipped(("a.ipynb", os.urandom(5000)))[:3000], "is no zip that can be read"),
+        (far_away(), "is no zip that can be read"),
     ],
-    ids=["text", "none", "two", "cut off"],
+    ids=["text", "none", "two", "cut off", "an address beyond all files"],
 )
 def test_what_is_no_submission_is_refused_in_a_sentence(content: bytes, says: str) -> None:
     with pytest.raises(ValueError, match=says):

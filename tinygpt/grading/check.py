@@ -26,7 +26,8 @@ UNSTEADY = (
     "or a variable outside the function that changes from call to call."
 )
 CONSTANT = (
-    "Right here, but the same came back for every question. It earns points when it depends on what is asked."
+    "Right here, but so would be an answer that is always the same: all that is right has one value. It "
+    "earns points when it depends on what is asked."
 )
 
 
@@ -149,11 +150,12 @@ def _settled(got: Any, args: tuple, expected: Any, exercise: Exercise) -> Any:
 
 
 def _constant(seen: list[Seen], exercise: Exercise) -> bool:
-    """Whether one value came back for all questions, though they have different answers."""
-    values = [s for s in seen if not s.trouble and not form(s.got, s.expected, exercise.returns)]
-    if not values or not all(same(s.got, values[0].got, 0.0) for s in values):
+    """Whether one value would be right wherever the answer is, though not for all questions."""
+    first = next((s for s in seen if _right(s, exercise)), None)
+    if first is None:
         return False
-    return not all(same(s.expected, values[0].expected, 0.0) for s in values)
+    other = [s for s in seen if not same(s.expected, first.expected, 2 * exercise.tolerance)]
+    return bool(other) and not any(_right(s, exercise) for s in other)
 
 
 def _right(seen: Seen, exercise: Exercise) -> bool:

@@ -22,7 +22,7 @@ FORMAT = 1
 SUFFIX = ".tinygpt.zip"
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 1 << 20
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError)
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -156,13 +157,20 @@ def test_feedback_files_differ_on_every_file_system() -> None:
         "=1",
         "",
         "-rf",
+        "漢" * 200,
+        "漢" * 201,
+        "bob",
+        "BOB",
+        f"bob-{sha256(b'bob').hexdigest()[:12]}",
     ]
     made = graded([Submission(name, Path()) for name in odd], [Result("", {})] * len(odd))
     stems = [one.stem for one in made]
     assert len({stem.casefold() for stem in stems}) == len(odd)
     for stem in stems:
         assert stem.replace("-", "").replace("_", "").replace(".", "").isalnum(), stem
-        assert stem[0] not in ".-" and stem[-1] != "." and len(stem) < 120 and stem.casefold() != "con"
+        assert (
+            stem[0] not in ".-" and stem[-1] != "." and len(stem.encode()) < 180 and stem.casefold() != "con"
+        )
     assert graded([Submission("doe_1_2_hw", Path())], [Result("", {})])[0].stem == "doe_1_2_hw"
 
 

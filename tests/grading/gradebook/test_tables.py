@@ -63,9 +63,17 @@ def test_the_gradebook_adds_hidden_points_and_says_what_to_review() -> None:
     assert found["earned"] == found["blend"] == "" and "The judge failed: boom" in found["remarks"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "-1+1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-cmd", "@SUM(A1)", "\tx", "\r=1", "\n=1", "＝1", "-1+1"])
 def test_no_text_is_a_formula(text: str) -> None:
     assert rows(written([[text, -1.5, "-1.5", "a=1"]])) == [[f"'{text}", "-1.5", "-1.5", "a=1"]]
+
+
+@pytest.mark.parametrize("text", ["a;=1+1;b", "a\t=1+1\tb", "a; -cmd", "a;-1", "a;b"])
+def test_no_piece_of_a_text_is_a_formula_where_other_signs_part_columns(text: str) -> None:
+    sign = text[1]
+    (found,) = csv.reader(io.StringIO(written([[text, 2]])), delimiter=sign)
+    assert [part.lstrip(" '") for part in found] == [part.strip() for part in f"{text},2".split(sign)]
+    assert not any(part.lstrip().startswith(("=", "-")) for part in found)
 
 
 def test_without_a_roster_canvas_gets_those_whose_number_is_known() -> None:

@@ -241,6 +241,17 @@ HOSTILE = (
     after(
         "hoards memory that no process maps", "import os\nos.memfd_create('hoard')", says="PermissionError"
     ),
+    after(
+        "hoards semaphores",
+        "import ctypes\nassert ctypes.CDLL(None).semget(0, 32000, 0o600) >= 0",
+        says="AssertionError",
+    ),
+    after("hoards what sockets hold", "import socket\nsocket.socketpair()", says="PermissionError"),
+    after(
+        "hoards links that have no content",
+        "import os\nfor i in range(3_000_000): os.symlink('x' * 127, f'/box/{i}')",
+        says="memory",
+    ),
     after("leaves a virtual machine", "import socket\nsocket.socket(socket.AF_VSOCK)", says="OSError"),
     after("writes into the packages", "open(torch.__file__, 'a')", says="Cell 6"),
     after(

@@ -60,6 +60,9 @@ def lines(out: Path) -> list[str]:
     return [result.setting["name"] for result in results(out / "runs.jsonl")]
 
 
+LONG = "eve" + "漢" * 82  # with its ending as long, in bytes, as a name may be
+
+
 @pytest.mark.usefixtures("short")
 def test_a_class_is_graded_and_every_bad_submission_is_only_one(tmp_path: Path, sandboxed: str) -> None:
     class_ = hand_in(
@@ -76,11 +79,12 @@ def test_a_class_is_graded_and_every_bad_submission_is_only_one(tmp_path: Path, 
     (class_ / "spoilt.zip").write_bytes(b"PK no zip")
     (class_ / "link.ipynb").symlink_to("/etc/passwd")
     (class_ / "essay.pdf").write_text("x")
+    (class_ / f"{LONG}.ipynb").write_text("{")
     private, out = tmp_path / "private", tmp_path / "out"
     private.mkdir()
     (private / "attention_weights.py").write_text(HIDDEN)
     made = batch.grade_all(class_, "03", out, private=private, workers=0, sandbox=sandboxed, progress=False)
-    assert [one.error for one in made] == [""] * 8
+    assert [one.error for one in made] == [""] * 9
     found = table(out / "gradebook.csv")
     earned = {name: (row["attention_weights"], row["causal_attention"]) for name, row in found.items()}
     nothing = ("0", "0")
@@ -93,6 +97,7 @@ def test_a_class_is_graded_and_every_bad_submission_is_only_one(tmp_path: Path, 
         "broken": nothing,
         "spoilt": nothing,
         "link": nothing,
+        LONG: nothing,
     }
     assert "causal_attention uses torch.nn.functional.scaled" in found["roe_LATE_12_2_hw"]["review"]
     assert "link.ipynb is a link" in found["link"]["remarks"] and "broken.ipynb" in found["broken"]["remarks"]

@@ -14,7 +14,7 @@ import pytest
 
 from tinygpt.grading.checks import CHAPTERS, EXERCISES
 from tinygpt.grading.judge.notebook import code_cells
-from tinygpt.grading.judge.shortcuts import KNOWN, flags, leans_on, located
+from tinygpt.grading.judge.shortcuts import KNOWN, UNREAD, flags, leans_on, located
 
 ROOT = Path(__file__).parents[3]
 ASKED = [EXERCISES["causal_attention"]]
@@ -203,6 +203,21 @@ def test_code_that_is_hard_to_read_costs_little(source: str) -> None:
     with suppress(RecursionError):
         flags([source, "%broken ("], ASKED)
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        "causal_attention = q" + ".a" * 20_000,
+        ANSWER.format("q") + "\n    getattr(q, " + "'a' + " * 1200 + "'b')",
+        "x = getattr(q, " + "'a' + " * 1200 + "'b')",
+    ],
+    ids=["a cell", "an answer", "an alias"],
+)
+def test_code_that_cannot_be_searched_is_told_and_the_rest_is_searched(deep: str) -> None:
+    found = flags([deep, *cells("import torch.nn.functional as F", ANSWER.format("F.sdpa(q, k, v)"))], ASKED)
+    assert [(flag.cell, flag.uses) for flag in found if flag.uses == UNREAD] == [(1, UNREAD)]
+    assert [(flag.cell, flag.uses) for flag in found if flag.uses != UNREAD] == [(3, FUSED)]
 
 
 def test_what_an_answer_leans_on():

@@ -14,7 +14,8 @@ from tinygpt.grading.gradebook.intake import Submission
 from tinygpt.grading.gradebook.words import text
 from tinygpt.scaling import Result as Run
 
-LONGEST_STEM = 100
+LONGEST_STEM = 140  # bytes: with two digests and the longest ending a file has a name everywhere
+DIGESTED = re.compile(r"-[0-9a-f]{12}$", re.I)
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)  # names that Windows keeps for itself
 
 
@@ -108,16 +109,18 @@ def graded(submissions: Sequence[Submission], runs: Sequence[Run]) -> list[Grade
 def file_stem(name: str) -> str:
     """A name that is a file's name everywhere; a digest tells apart what such names cannot."""
     flat = unicodedata.normalize("NFC", name).replace("/", "__")
-    safe = re.sub(r"[^\w.-]", "_", flat)[:LONGEST_STEM].strip(".-")
-    if safe and safe == flat and safe == name.replace("/", "__") and not RESERVED.fullmatch(safe):
+    safe = re.sub(r"[^\w.-]", "_", flat).encode()[:LONGEST_STEM].decode(errors="ignore").strip(".-")
+    kept = safe and safe == flat and safe == name.replace("/", "__")
+    if kept and not RESERVED.fullmatch(safe) and not DIGESTED.search(safe):
         return safe
     return f"{safe.rstrip('.') or 'submission'}-{_digest(name)}".lstrip("-")
 
 
 def _review(flag: dict[str, Any]) -> str:
     who = f"{' and '.join(flag['exercises'])} {'uses' if len(flag['exercises']) == 1 else 'use'}"
-    return f"{who} {flag['uses']} (cell {flag['cell']}, line {flag['line']})."
+    place = f" (cell {flag['cell']}, line {flag['line']})" if flag["cell"] else ""
+    return f"{who} {flag['uses']}{place}."
 
 
 def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.gradebook.graded import Graded
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+PIECE = re.compile(r"([;\t]\s*)(?=[=+\-@＝＋－＠])")  # of a text, where such a sign parts columns
 
 
 def gradebook(chapter: str, graded: Sequence[Graded], who: Mapping[str, tuple[str, str]]) -> str:
@@ -35,15 +37,15 @@ def written(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, as text. Numbers stay numbers.
+    """A text without what a spreadsheet would take for a formula; numbers stay numbers.
 
     Example:
         >>> cell("=1+1"), cell("-2.5"), cell(3)
         ("'=1+1", '-2.5', 3)
     """
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not _number(value) else value
-    )
+    if not isinstance(value, str) or _number(value):
+        return value
+    return ("'" if value.startswith(FORMULA) else "") + PIECE.sub(r"\1'", value)
 
 
 def _number(text: str) -> bool:

@@ -27,7 +27,7 @@ from tinygpt.grading.judge.grade import READING, Report, grade_one
 from tinygpt.grading.judge.guard import OutOfTime, bounded
 from tinygpt.grading.judge.notebook import NotANotebook, code_cells
 from tinygpt.grading.judge.private import Hidden, hidden_cases, private_files
-from tinygpt.grading.judge.shortcuts import flags
+from tinygpt.grading.judge.shortcuts import UNREAD, Flag, flags
 from tinygpt.grading.result import Outcome, Result
 from tinygpt.grading.sheet import answered
 from tinygpt.grading.submission import Submission, unpack
@@ -140,9 +140,11 @@ def grade(setting: dict[str, Any]) -> dict[str, Any]:
     name = f"{file_stem(setting['name'].rpartition('/')[2])}.ipynb"  # in messages
     (content,) = setting["content"].files().values()
     try:
-        handed_in = opened(name, content)
-    except ValueError as error:
-        return {**plain(unreadable(name, str(error), exercises, hidden)), "flags": []}
+        with bounded(*READING):
+            handed_in = opened(name, content)
+    except (ValueError, OutOfTime, MemoryError) as error:
+        says = str(error) or f"{name} takes too much to be read. Hand in the notebook itself."
+        return {**plain(unreadable(name, says, exercises, hidden)), "flags": []}
     with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
         path = Path(folder, name)
         path.write_bytes(handed_in.notebook)
@@ -179,13 +181,15 @@ def astray(path: Path, chapter: str) -> list[str]:
 
 
 def reviewed(path: Path, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:
-    """The shortcuts in a notebook, as plain values. What takes too long to read is not read to its end."""
+    """The shortcuts in a notebook, as plain values; that it takes too long to read is one as well."""
     try:
         with bounded(*READING):
-            found = [asdict(flag) for flag in flags(code_cells(path), exercises)]
-    except (NotANotebook, OutOfTime, MemoryError, RecursionError):
+            found = flags(code_cells(path), exercises)
+    except NotANotebook:
         return []
-    return [{**flag, "text": text(flag["text"])[:200]} for flag in found]
+    except (OutOfTime, MemoryError, RecursionError):
+        found = [Flag(exercise.name, 0, 0, UNREAD, "") for exercise in exercises]
+    return [{**asdict(flag), "text": text(flag.text)[:200]} for flag in found]
 
 
 def unreadable(name: str, says: str, exercises: Sequence[Exercise], hidden: Hidden) -> Report:

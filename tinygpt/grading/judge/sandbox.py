@@ -22,6 +22,7 @@ from tinygpt.grading.judge.limits import Limits
 GUESTS = 200_000, 320_000  # the first of the user ids that root's workers get, and how many
 LOOKS = 0.1  # seconds between two looks of the watch
 GRACE = 5.0  # seconds for a sandbox to be gone after its processes
+INODE = 2048  # bytes of memory that a file without content takes, and a link or a folder
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -152,20 +153,32 @@ class Sandbox:
             with self._lock:
                 if time.monotonic() > self._deadline:
                     self.verdict = "too slow"
-                elif _held(self.process.pid, self.limits.memory):
+                elif _held(self.process.pid, self.limits):
                     self.verdict = "too much memory"
             if self.verdict:
                 return self._kill()
 
 
-def _held(pid: int, most: int) -> bool:
-    """Whether a process and all that come from it hold more bytes than that; False where it is not told.
+def _held(pid: int, limits: Limits) -> bool:
+    """Whether a process and all that come from it hold too much memory; False where it is not told.
 
     Pages that a process shares with the one it was copied from count once. That takes longer to find out, and
     is asked only where there would be too much with all of them counted for each.
     """
     pids = _family(pid)
+    most = limits.memory - INODE * _inodes(pids[-1], limits)
     return sum(map(_resident, pids)) > most and sum(map(_proportional, pids)) > most
+
+
+def _inodes(pid: int, limits: Limits) -> int:
+    """How many files, links and folders a sandbox holds in memory, seen with a process inside of it."""
+    count = 0
+    for folder in ("/tmp", HOME):
+        with suppress(OSError):
+            found = os.statvfs(f"/proc/{pid}/root{folder}")
+            if found.f_blocks * found.f_frsize == limits.files:  # else it has not moved in yet
+                count += found.f_files - found.f_ffree
+    return count
 
 
 def _resident(pid: int) -> int:

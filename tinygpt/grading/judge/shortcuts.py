@@ -26,6 +26,7 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 MAGIC = re.compile(r"\s*([%!?]|[\w.,\s]+=\s*[%!])|.*\?\s*$")  # lines that only IPython understands
 MOST_NAMES = 20  # that one variable is followed through
 MODULES_OF = ("importlib.import_module", "builtins.__import__")
+UNREAD = "code that is too deep to be searched"  # which another limit on recursion may run all the same
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def flags(cells: Sequence[str], exercises: Sequence[Exercise]) -> list[Flag]:
         exercises: What the answers are to solve.
     """
     notebook = _Notebook(cells)
-    return [flag for exercise in exercises for flag in notebook.flags(exercise)]
+    unread = [Flag(exercise.name, cell, 1, UNREAD, "") for exercise in exercises for cell in notebook.unread]
+    return unread + [flag for exercise in exercises for flag in notebook.flags(exercise)]
 
 
 def leans_on(cells: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
@@ -79,7 +81,13 @@ class _Notebook:
 
     def __init__(self, cells: Sequence[str]) -> None:
         self.lines = [cell.splitlines() for cell in cells]
-        self.trees = [(number, tree) for number, cell in enumerate(cells, 1) if (tree := _parsed(cell))]
+        self.trees: list[tuple[int, ast.Module]] = []
+        self.unread: list[int] = []
+        for number, cell in enumerate(cells, 1):
+            try:
+                self.trees += [(number, tree)] if (tree := _parsed(cell)) else []
+            except (RecursionError, MemoryError):
+                self.unread.append(number)
         self.defined: dict[str, list[_Place]] = {}
         self.aliases: dict[str, set[str]] = {}
         self.stars: set[str] = set()
@@ -89,16 +97,19 @@ class _Notebook:
                 for name, part in _bound(node):
                     self.defined.setdefault(name, []).append(_Place(part, number))
         for _ in range(2):  # an alias may be made of one that stands further below
-            for _, tree in self.trees:
-                for node in _top(tree):
-                    _learn(node, self.aliases, self)
+            for number, tree in self.trees:
+                try:
+                    for node in _top(tree):
+                        _learn(node, self.aliases, self)
+                except RecursionError:
+                    self.unread += [number] if number not in self.unread else []
 
     def flags(self, exercise: Exercise) -> Iterator[Flag]:
         wanted = {name: name for name in (*ALWAYS, *exercise.shortcuts)}
         seen = set()
         for place in self.reached(exercise.name):
             for node, name in self.uses(place.node):
-                used = _hit(name, wanted)
+                used = name if name == UNREAD else _hit(name, wanted)
                 where = (place.cell, getattr(node, "lineno", 0), used)
                 if used and where not in seen:
                     seen.add(where)
@@ -122,6 +133,12 @@ class _Notebook:
 
     def uses(self, node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         """Every expression of a piece of code that has a dotted name, with each name it may have."""
+        try:
+            yield from self._uses(node)
+        except RecursionError:
+            yield node, UNREAD
+
+    def _uses(self, node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         own = _own(node)
         names = {alias: set(found) for alias, found in self.aliases.items() if alias not in own}
         for _ in range(2):
@@ -279,11 +296,15 @@ def located(name: str) -> Any:
 
 
 def _parsed(source: str) -> ast.Module | None:
-    """A cell's tree, if need be without the lines that only IPython understands."""
+    """A cell's tree, if need be without the lines that only IPython understands; None if it is no Python.
+
+    Raises:
+        RecursionError, MemoryError: It goes too deep.
+    """
     plain = "\n".join("" if MAGIC.match(line) else line for line in source.split("\n"))
     for text in (source, plain):
         try:
             return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError):
             continue
     return None

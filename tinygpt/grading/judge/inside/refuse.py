@@ -1,8 +1,8 @@
 """System calls that no answer needs and that limits do not reach, refused by a filter in the kernel.
 
-A memfd, a segment of System V or a file system of one's own holds memory that no process has mapped, so no
-watch over processes sees it. With a user namespace one may mount. vsock leads out of a virtual machine,
-whatever the network namespace says.
+A memfd, a segment or semaphores of System V, the buffers of a socket and a file system of one's own hold
+memory that no process has mapped, so no watch over processes sees it. With a user namespace one may mount. Of
+sockets, vsock even leads out of a virtual machine, whatever the network namespace says.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ REFUSED = {
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
+    "semget": (64, 190),
     "msgget": (68, 186),
+    "mq_open": (240, 180),
+    "socketpair": (53, 199),
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
@@ -32,7 +35,7 @@ REFUSED = {
 }
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 CLONE, CLONE3, SOCKET = (56, 220), 435, (41, 198)
-NEW_USER, UNIX = 0x10000000, 1  # a flag of clone, a family of sockets
+NEW_USER = 0x10000000  # a flag of clone
 NUMBER, MACHINE, FIRST = 0, 4, 16  # where the filter finds the call, the machine, the first argument
 LOAD, EQUAL, ATLEAST, HAS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, ERROR = 0x7FFF0000, 0x00050000
@@ -61,5 +64,5 @@ def program(column: int, machine: int) -> list[tuple[int, int, int, int]]:
     # What clone3 is asked for lies in memory, where a filter cannot look. Without it, clone is used.
     steps += [(EQUAL, 0, 1, CLONE3), (RETURN, 0, 0, ERROR | errno.ENOSYS)]
     steps += [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, FIRST), (HAS, 0, 1, NEW_USER), deny, allow]
-    steps += [(EQUAL, 0, 4, SOCKET[column]), (LOAD, 0, 0, FIRST), (EQUAL, 1, 0, UNIX)]
-    return [*steps, (RETURN, 0, 0, ERROR | errno.EAFNOSUPPORT), allow, allow]
+    steps += [(EQUAL, 0, 1, SOCKET[column]), (RETURN, 0, 0, ERROR | errno.EAFNOSUPPORT)]
+    return [*steps, allow]
