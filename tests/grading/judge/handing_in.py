@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,15 +38,18 @@ def assert_deserved(submission: Submission, report: Report) -> None:
 
 
 class Traces:
-    """Notes every process that sandboxes hold when they are closed, and what lies in the temporary folder."""
+    """Notes what sandboxes hold when they are closed: processes, folders, names of containers."""
 
     def __init__(self, monkeypatch) -> None:
         self.processes: set[tuple[int, str]] = set()
-        self.folders = self._folders()
+        self.folders: set[str] = set()
+        self.titles: set[str] = set()
         close = Sandbox.close
 
         def closed(sandbox: Sandbox) -> None:
             self.processes |= set(_born(sandbox.process.pid))
+            self.folders |= {sandbox._home} - {""}
+            self.titles.add(sandbox._title)
             close(sandbox)
 
         monkeypatch.setattr(Sandbox, "close", closed)
@@ -55,10 +57,7 @@ class Traces:
     def left(self) -> list[str]:
         """What is still there."""
         alive = [f"process {pid}" for pid, start in self.processes if _start(pid) == start]
-        return alive + sorted(self._folders() - self.folders)
-
-    def _folders(self) -> set[str]:
-        return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("tinygpt-judge-")}
+        return alive + sorted(filter(os.path.exists, self.folders))
 
 
 def _born(pid: int) -> list[tuple[int, str]]:
