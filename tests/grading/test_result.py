@@ -60,6 +60,12 @@ def test_nan_is_a_white_cell():
     assert "background-color: #ffffff; color: black" in Picture.of(got, torch.eye(2)).html()
 
 
+def test_a_picture_of_huge_values_has_colours_and_short_numbers():
+    huge = torch.tensor([[1.2e308, -1.2e308]], dtype=torch.float64)
+    page = Picture.of(huge, torch.zeros(1, 2, dtype=torch.float64)).html()
+    assert "#{:02x}{:02x}{:02x}".format(*CIVIDIS[-1]) in page and ">1.2e+308<" in page and ">0<" in page
+
+
 def test_no_picture_where_none_helps():
     assert Picture.of(torch.zeros(3), torch.ones(3)) is None
     assert Picture.of(torch.zeros(2, 2), torch.ones(2, 3)) is None

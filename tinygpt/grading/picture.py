@@ -59,7 +59,7 @@ def _rows(matrix: Tensor) -> tuple[tuple[float, ...], ...]:
 
 
 def _number(x: float) -> str:
-    return f"{x:.2f}".removesuffix(".00")
+    return f"{x:.2f}".removesuffix(".00") if abs(x) < 1e6 or not isfinite(x) else f"{x:.1e}"
 
 
 def _table(title: str, rows: tuple[tuple[float, ...], ...], low: float, high: float) -> str:
@@ -78,7 +78,7 @@ def _cell(x: float, low: float, high: float) -> str:
 def _colour(x: float, low: float, high: float) -> str:
     if not isfinite(x):
         return "#ffffff"
-    at = (x - low) / (high - low or 1.0) * (len(CIVIDIS) - 1)
+    at = (x / 2 - low / 2) / (high / 2 - low / 2 or 1.0) * (len(CIVIDIS) - 1)  # no gap is infinite
     left = min(int(at), len(CIVIDIS) - 2)
     mix = [round(a + (b - a) * (at - left)) for a, b in zip(CIVIDIS[left], CIVIDIS[left + 1], strict=True)]
     return "#{:02x}{:02x}{:02x}".format(*mix)

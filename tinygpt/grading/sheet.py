@@ -12,6 +12,7 @@ from typing import Any
 from tinygpt.grading.checks import CHAPTERS
 
 Notebook = dict[str, Any]
+LONGEST = 200_000  # characters of a cell that are parsed: Python's time may grow with their square
 
 
 def parsed(content: bytes, name: str) -> Notebook:
@@ -55,8 +56,13 @@ def binds(text: str) -> set[str]:
         ['a', 'b', 'f']
     """
     try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):  # a magic, say, or a line too deep to read
+        body = ast.parse(text if len(text) <= LONGEST else "?").body
+    except (
+        SyntaxError,
+        ValueError,
+        MemoryError,
+        RecursionError,
+    ):  # a magic, or too deep or long to read
         return set(re.findall(r"(?m)^(?:def |class )?(\w+)(?=\s*[(=:])", text))
     names = set()
     for statement in body:

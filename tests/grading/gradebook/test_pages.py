@@ -185,6 +185,18 @@ def written(out: Path, class_: list[Graded], rows: list[list[str]] | None = None
     return found, (out / "summary.html").read_text(encoding="utf-8")
 
 
+def test_feedback_that_cannot_be_written_costs_the_others_nothing(tmp_path: Path) -> None:
+    eve, kim = classroom("eve", "kim")
+    eve.exercises[0]["picture"] = {"no": "picture"}
+    (note,) = [
+        n for n in write_results(tmp_path, "03_attention", [eve, kim], [], None, "Week 3") if "eve" in n
+    ]
+    assert note.startswith("The feedback of eve could not be written (TypeError: ")
+    assert {path.name for path in (tmp_path / "feedback").iterdir()} == {"kim.html", "kim.json"}
+    assert "eve" in (tmp_path / "gradebook.csv").read_text(encoding="utf-8")
+    assert "eve could not be written" in (tmp_path / "summary.html").read_text(encoding="utf-8")
+
+
 def test_no_answer_is_no_misconception_and_misconceptions_are_listed_once(tmp_path: Path) -> None:
     empty = {"ann": "not written", "bob": "not found", "cy": "not a notebook", "di": "not written"}
     found, page = written(tmp_path, answered(**empty, kim="not turned", zoe=""))

@@ -60,6 +60,21 @@ def spoilt(name: str, line: str, mistake: str, says: str = "") -> Submission:
     return Submission(name, (SETUP, IMPORTS, answer, CAUSAL), ("causal_attention",), mistake, says)
 
 
+TABLES = """
+import ctypes, mmap, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_size_t] * 2 + [ctypes.c_int] * 3 + [ctypes.c_long]
+for child in range(12):
+    if os.fork() == 0:
+        for place in range(64, 60_000):  # each page in a gigabyte of its own, all of them the one of zeros
+            at = libc.mmap(place << 30, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+            ctypes.c_char.from_address(at).value
+        time.sleep(60)
+time.sleep(50)
+"""
+
+
 def after(name: str, *cells: str, says: str = "", seconds: float = 6.0) -> Submission:
     """A right submission with more cells at its end."""
     return Submission(name, (*RIGHT, *cells), says=says, seconds=seconds)
@@ -251,6 +266,32 @@ HOSTILE = (
         "hoards links that have no content",
         "import os\nfor i in range(3_000_000): os.symlink('x' * 127, f'/box/{i}')",
         says="memory",
+    ),
+    after(
+        "hoards links, behind a process that has ended",
+        "import os, time\nif os.fork() == 0:\n"
+        "    for i in range(3_000_000): os.symlink('x' * 127, f'/box/{i}')\n"
+        "time.sleep(0.5)\nif os.fork() == 0: os._exit(0)\nos.wait(), os.wait()",
+        says="memory",
+        seconds=60,
+    ),
+    after("hoards memory shared by nobody", "import mmap\nmmap.mmap(-1, 1 << 20)", says="PermissionError"),
+    after("hoards zeros", "open('/dev/zero', 'r+b')", says="FileNotFoundError"),
+    after("hoards tables of pages of zeros", TABLES, says="memory", seconds=60),
+    after(
+        "hoards what pipes are given",
+        "import ctypes, os\nassert ctypes.CDLL(None).vmsplice(os.pipe()[1], None, 0, 0) == 0",
+        says="AssertionError",
+    ),
+    after(
+        "hoards locks",
+        "import fcntl\nfcntl.lockf(open('/box/x', 'w'), fcntl.LOCK_EX, 1)",
+        says="PermissionError",
+    ),
+    after(
+        "hoards attributes",
+        "import os\nopen('/box/x', 'w')\nos.setxattr('/box/x', 'user.x', b'')",
+        says="PermissionError",
     ),
     after("leaves a virtual machine", "import socket\nsocket.socket(socket.AF_VSOCK)", says="OSError"),
     after("writes into the packages", "open(torch.__file__, 'a')", says="Cell 6"),

@@ -13,7 +13,8 @@ from torch import nn
 
 from tinygpt.grading import EXERCISES, Case, Exercise, examine
 from tinygpt.grading.judge import Limits, grade_one
-from tinygpt.grading.judge.remote import Remote, _own
+from tinygpt.grading.judge.guard import bounded
+from tinygpt.grading.judge.remote import Lost, Remote, _own
 from tinygpt.grading.protect import Trouble, protected
 
 
@@ -198,6 +199,17 @@ def test_a_question_that_costs_the_judge_too_much_is_refused(call, tmp_path, san
     source = f"def answer(meter):\n    {call}\n    return [0.0]"
     (result,) = grade_one(handed_in(tmp_path, [source]), [exercise], sandbox=sandboxed).results
     assert result.passed == ("-1" in call), result
+
+
+def test_the_watch_begins_when_nothing_is_left_of_the_judges_memory():
+    with bounded(60, 1):
+        worker = Remote("none", Limits(cell=1))
+        try:
+            assert worker.run("x = 1", "cell 1", []) == ""
+            with pytest.raises(Lost, match="did not come to an end"):
+                worker.run("while True: pass", "cell 2", [])
+        finally:
+            worker.close()
 
 
 def test_what_holds_the_judge_up_ends_with_the_time_of_the_submission(tmp_path, sandboxed):

@@ -14,7 +14,7 @@ import pytest
 
 from tinygpt.grading.checks import CHAPTERS, EXERCISES
 from tinygpt.grading.judge.notebook import code_cells
-from tinygpt.grading.judge.shortcuts import KNOWN, UNREAD, flags, leans_on, located
+from tinygpt.grading.judge.shortcuts import KNOWN, MORE, MOST_FLAGS, UNREAD, flags, leans_on, located
 
 ROOT = Path(__file__).parents[3]
 ASKED = [EXERCISES["causal_attention"]]
@@ -195,8 +195,12 @@ def test_every_shortcut_leads_somewhere() -> None:
         "from . import causal_attention",
         "from . import *",
         "".join(f"def f{i}():\n    f{i + 1}()\n" for i in range(2000)) + "causal_attention = f0",
+        'x = f"' + ("{a}" + "b" * 235) * 100_000 + '"',
+        'x = f"' + "{a}" * 66_000 + '"',
+        " " * 190_000 + "=",
+        "?" * 190_000,
     ],
-    ids=range(8),
+    ids=range(12),
 )
 def test_code_that_is_hard_to_read_costs_little(source: str) -> None:
     began = time.process_time()
@@ -211,13 +215,21 @@ def test_code_that_is_hard_to_read_costs_little(source: str) -> None:
         "causal_attention = q" + ".a" * 20_000,
         ANSWER.format("q") + "\n    getattr(q, " + "'a' + " * 1200 + "'b')",
         "x = getattr(q, " + "'a' + " * 1200 + "'b')",
+        "x = 1\n" * 40_000,
     ],
-    ids=["a cell", "an answer", "an alias"],
+    ids=["a cell", "an answer", "an alias", "a long cell"],
 )
 def test_code_that_cannot_be_searched_is_told_and_the_rest_is_searched(deep: str) -> None:
     found = flags([deep, *cells("import torch.nn.functional as F", ANSWER.format("F.sdpa(q, k, v)"))], ASKED)
     assert [(flag.cell, flag.uses) for flag in found if flag.uses == UNREAD] == [(1, UNREAD)]
     assert [(flag.cell, flag.uses) for flag in found if flag.uses != UNREAD] == [(3, FUSED)]
+
+
+def test_a_flood_of_shortcuts_is_listed_in_part():
+    flood = "\n    ".join(["F.sdpa(q, k, v)"] * 100)
+    found = flags(cells("import torch.nn.functional as F", ANSWER.format(flood)), ASKED)
+    assert len(found) == MOST_FLAGS + 1 and [flag.uses for flag in found[-2:]] == [FUSED, MORE]
+    assert len(flags(["causal_attention = q" + ".a" * 20_000] * 100, ASKED)) == MOST_FLAGS + 1
 
 
 def test_what_an_answer_leans_on():

@@ -13,6 +13,7 @@ from tinygpt.grading.checks.draws import dice
 from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 
 WORDS = ("metric", "edge", "seen", "rate")
+LONGEST = 1000  # tokens of an answer, beyond which there are more ways to be right than a float can count
 KINDS = {
     "exact": "metric",
     "threshold": "metric",
@@ -55,6 +56,8 @@ class Study:
     def ability(self, size: float, length: int) -> float:
         """The score, from 0 to 1, of a model of so many parameters on answers of so many tokens."""
         _positive(size=size, length=length)
+        if length > LONGEST:
+            raise ValueError(f"length must be at most {LONGEST} tokens; got {length}.")
         p = 0.999 / (1 + math.exp(self.steepness * (self.turn - math.log10(size))))
         if "exact" in self.faults:
             return p**length

@@ -14,6 +14,7 @@ from tinygpt.grading.exercise import Call, Case, Exercise, Fault, Law
 
 WORDS = ("mask", "position", "row", "rewind")
 VOCAB, WIDTH, LONGEST, LAYERS = 11, 6, 64, 2
+MOST_ROWS = 1000
 KINDS = {
     "top left": "mask",
     "open": "mask",
@@ -64,6 +65,7 @@ class Reader:
 
     def fresh(self, rows: int = 1) -> Cache:
         """An empty cache for so many rows."""
+        _few(rows)
         empty = torch.zeros(rows, 0, WIDTH, dtype=torch.float64)
         return Cache([empty] * LAYERS, [empty] * LAYERS, source=list(range(rows)))
 
@@ -91,6 +93,7 @@ class Reader:
     def select(self, cache: Cache, rows: Sequence[int]) -> None:
         """Makes these rows the batch: in another order, fewer, or one of them several times."""
         rows = list(rows)
+        _few(len(rows))
         for layer in range(LAYERS):
             stay = "unmoved" in self.faults or ("one layer" in self.faults and layer == LAYERS - 1)
             places = [i % len(cache.source) for i in range(len(rows))]
@@ -134,6 +137,11 @@ class Reader:
         """For each row the last one that shares its memory, whose keys and values win."""
         last = {source: row for row, source in enumerate(cache.source)}
         return [last[source] for source in cache.source]
+
+
+def _few(rows: int) -> None:
+    if not 0 <= rows <= MOST_ROWS:
+        raise ValueError(f"wanted at most {MOST_ROWS} rows; got {rows}.")
 
 
 @lru_cache(maxsize=64)

@@ -20,7 +20,7 @@ from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.gradebook.intake import Submission, intake
 from tinygpt.grading.gradebook.plain import picture, plain
 from tinygpt.grading.gradebook.shipment import content
-from tinygpt.grading.judge.batch import opened, unreadable
+from tinygpt.grading.judge.batch import opened, ungraded
 from tinygpt.grading.judge.engines import engine
 from tinygpt.grading.judge.grade import Report, grade_one
 from tinygpt.grading.judge.limits import Limits
@@ -103,7 +103,7 @@ def _graded(root: Path, chapter: str) -> Report:
         try:
             notebook = opened(one.path.name, content(one.path)).notebook
         except ValueError as error:
-            return unreadable(one.path.name, str(error), exercises, hidden)
+            return ungraded(one.path.name, "not a notebook", str(error), exercises, hidden)
         path = Path(folder, f"{chapter}.ipynb")
         path.write_bytes(notebook)
         return grade_one(path, exercises, hidden=hidden, limits=LIMITS, unsafe=True)

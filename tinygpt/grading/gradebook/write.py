@@ -16,6 +16,9 @@ from tinygpt.grading.gradebook.notes import class_notes, graded_earlier
 from tinygpt.grading.gradebook.summary import summary
 from tinygpt.grading.gradebook.summary_page import summary_page
 from tinygpt.grading.gradebook.tables import gradebook
+from tinygpt.grading.gradebook.words import text
+
+UNWRITTEN = "The feedback of {0} could not be written ({1}: {2}). Its points are in the gradebook."
 
 
 def write_results(
@@ -42,13 +45,19 @@ def write_results(
     folder = out / "feedback"
     folder.mkdir(parents=True, exist_ok=True)
     earlier = graded_earlier(folder, [one.name for one in graded])
+    unwritten = []
     for one in graded:
-        _write(folder / f"{one.stem}.json", _json(feedback(one, chapter)))
-        _write(folder / f"{one.stem}.html", feedback_page(one, chapter))
+        try:
+            files = {"json": _json(feedback(one, chapter)), "html": feedback_page(one, chapter)}
+        except Exception as error:  # a result that its page stumbles over must not cost the others theirs
+            unwritten.append(UNWRITTEN.format(text(one.name), type(error).__name__, error))
+            continue
+        for ending, content in files.items():
+            _write(folder / f"{one.stem}.{ending}", content)
     public = sum(exercise.points for exercise in CHAPTERS[chapter])
     possible = max((one.possible for one in graded if not one.error), default=public)
     canvas = for_canvas(graded, assignment, possible, roster)
-    notes = class_notes(chapter, possible, canvas, assignment, earlier, folder, others)
+    notes = class_notes(chapter, possible, canvas, assignment, earlier, folder, others) + unwritten
     found = {**summary(graded, chapter, others, canvas), "notes": notes, "earlier": earlier}
     _write(out / "gradebook.csv", gradebook(chapter, graded, canvas.who()))
     _write(out / "canvas.csv", canvas.text)
@@ -61,5 +70,5 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    write_whole(path, text.encode())
+def _write(path: Path, content: str) -> None:
+    write_whole(path, content.encode())

@@ -22,9 +22,11 @@ from tinygpt.grading.gradebook.roster import read_roster
 from tinygpt.grading.gradebook.shipment import Shipment
 from tinygpt.grading.gradebook.words import text
 from tinygpt.grading.gradebook.write import write_results
+from tinygpt.grading.judge.apart import apart
 from tinygpt.grading.judge.engines import engine
 from tinygpt.grading.judge.grade import READING, Report, grade_one
 from tinygpt.grading.judge.guard import OutOfTime, bounded
+from tinygpt.grading.judge.limits import Limits
 from tinygpt.grading.judge.notebook import NotANotebook, code_cells
 from tinygpt.grading.judge.private import Hidden, hidden_cases, private_files
 from tinygpt.grading.judge.shortcuts import UNREAD, Flag, flags
@@ -35,7 +37,9 @@ from tinygpt.scaling import results, sweep
 from tinygpt.scaling.record import key
 
 LONGEST_NAME = 200  # characters of a name in a zip's manifest
+LONGEST = Limits().total + 5 * READING[0]  # seconds for all that has limits of its own
 LINK = "{0} is a link, or cannot be read. Hand in the notebook itself."
+ENDED = "Judging {0} took longer than {1:.0f} seconds: no points, but please look at it yourself."
 
 
 def grade_all(
@@ -138,22 +142,32 @@ def grade(setting: dict[str, Any]) -> dict[str, Any]:
     exercises = CHAPTERS[setting["chapter"]]
     hidden = _loaded(setting["hidden"]) if setting["hidden"] else {}
     name = f"{file_stem(setting['name'].rpartition('/')[2])}.ipynb"  # in messages
+    engine(setting["sandbox"], unsafe=setting["unsafe"])  # tried once here, not in each copy of this process
+    with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
+        try:
+            return apart(lambda: _graded(setting, Path(folder, name), exercises, hidden), LONGEST)
+        except TimeoutError:
+            says = ENDED.format(name, LONGEST)
+            return {**plain(ungraded(name, "not judged", says, exercises, hidden)), "flags": []}
+
+
+def _graded(
+    setting: dict[str, Any], path: Path, exercises: Sequence[Exercise], hidden: Hidden
+) -> dict[str, Any]:
     (content,) = setting["content"].files().values()
     try:
         with bounded(*READING):
-            handed_in = opened(name, content)
+            handed_in = opened(path.name, content)
     except (ValueError, OutOfTime, MemoryError) as error:
-        says = str(error) or f"{name} takes too much to be read. Hand in the notebook itself."
-        return {**plain(unreadable(name, says, exercises, hidden)), "flags": []}
-    with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
-        path = Path(folder, name)
-        path.write_bytes(handed_in.notebook)
-        how = {"sandbox": setting["sandbox"], "unsafe": setting["unsafe"]}
-        report = grade_one(path, exercises, hidden=hidden, **how)
-        if {result.mistake for result in report.results} == {"not found"}:
-            report = replace(report, problems=(*astray(path, setting["chapter"]), *report.problems))
-        signed = text(str(handed_in.manifest.get("name", "")))[:LONGEST_NAME]
-        return {**plain(report), "flags": reviewed(path, exercises), "signed": signed}
+        says = str(error) or f"{path.name} takes too much to be read. Hand in the notebook itself."
+        return {**plain(ungraded(path.name, "not a notebook", says, exercises, hidden)), "flags": []}
+    path.write_bytes(handed_in.notebook)
+    how = {"sandbox": setting["sandbox"], "unsafe": setting["unsafe"]}
+    report = grade_one(path, exercises, hidden=hidden, **how)
+    if {result.mistake for result in report.results} == {"not found"}:
+        report = replace(report, problems=(*astray(path, setting["chapter"]), *report.problems))
+    signed = text(str(handed_in.manifest.get("name", "")))[:LONGEST_NAME]
+    return {**plain(report), "flags": reviewed(path, exercises), "signed": signed}
 
 
 def opened(name: str, content: bytes | None) -> Submission:
@@ -192,17 +206,15 @@ def reviewed(path: Path, exercises: Sequence[Exercise]) -> list[dict[str, Any]]:
     return [{**asdict(flag), "text": text(flag.text)[:200]} for flag in found]
 
 
-def unreadable(name: str, says: str, exercises: Sequence[Exercise], hidden: Hidden) -> Report:
-    """The report of a file in which there is no notebook."""
+def ungraded(name: str, mistake: str, says: str, exercises: Sequence[Exercise], hidden: Hidden) -> Report:
+    """The report of a file from which no answer was judged."""
     asked = [
         (e.name, cases, kind)
         for e in exercises
         for cases, kind in ((e.cases, "public"), (hidden.get(e.name), "hidden"))
     ]
     results = tuple(
-        Result(
-            exercise, tuple(Outcome(c.title, c.points, False) for c in cases), kind, "not a notebook", says
-        )
+        Result(exercise, tuple(Outcome(c.title, c.points, False) for c in cases), kind, mistake, says)
         for exercise, cases, kind in asked
         if cases
     )

@@ -26,6 +26,7 @@ HOME, CODE = "/box", "/judge"
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache")
 IMAGE = "tinygpt-nothing:1"  # a container gets all it has from this machine, read-only
 NOBODY = "65534:65534"
+DEVICES = "null", "random", "urandom"  # of /dev/zero one could map memory that no limit counts
 ENGINES = ("docker", "podman", "bubblewrap")
 # Container clients hand these on, and passwords in them.
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
@@ -127,7 +128,9 @@ def _bubblewrap(limits: Limits) -> list[str]:
     for here, there in shown():
         link = here == there and os.path.islink(here)
         line += ["--symlink", os.readlink(here), there] if link else ["--ro-bind", here, there]
-    line += ["--proc", "/proc", "--dev", "/dev"]
+    line += ["--proc", "/proc", "--tmpfs", "/dev"]
+    for name in DEVICES:
+        line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME]
 
 

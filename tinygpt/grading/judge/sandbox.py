@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinygpt.grading.judge.engines import CODE, HOME, INSIDE, PACKAGE, command, environment
+from tinygpt.grading.judge.guard import spared
 from tinygpt.grading.judge.limits import Limits
 
 GUESTS = 200_000, 320_000  # the first of the user ids that root's workers get, and how many
@@ -69,7 +70,8 @@ class Sandbox:
         self._requests, self._replies = self.process.stdin, self.process.stdout
         self._lock, self._deadline, self._closed = threading.Lock(), float("inf"), threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
-        self._watch.start()
+        with spared():  # it would never start, nor this go on
+            self._watch.start()
 
     def _terms(self) -> dict:
         """What the worker is told about itself."""
@@ -153,10 +155,16 @@ class Sandbox:
             with self._lock:
                 if time.monotonic() > self._deadline:
                     self.verdict = "too slow"
-                elif _held(self.process.pid, self.limits):
+                elif self._too_much():
                     self.verdict = "too much memory"
             if self.verdict:
                 return self._kill()
+
+    def _too_much(self) -> bool:
+        try:
+            return _held(self.process.pid, self.limits)
+        except MemoryError:  # here, so that nothing can be told: rather none than one unwatched
+            return True
 
 
 def _held(pid: int, limits: Limits) -> bool:
@@ -166,8 +174,16 @@ def _held(pid: int, limits: Limits) -> bool:
     is asked only where there would be too much with all of them counted for each.
     """
     pids = _family(pid)
-    most = limits.memory - INODE * _inodes(pids[-1], limits)
+    inodes = max(_inodes(one, limits) for one in pids)  # one that has ended shows no folders
+    most = limits.memory - INODE * inodes - sum(map(_tables, pids))
     return sum(map(_resident, pids)) > most and sum(map(_proportional, pids)) > most
+
+
+def _tables(pid: int) -> int:
+    """Bytes of a process's page tables, which hold no page of its own if all it maps is the page of zeros."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/status").read_text().partition("\nVmPTE:")[2].split()[0]) * 1024
+    return 0
 
 
 def _inodes(pid: int, limits: Limits) -> int:

@@ -9,11 +9,13 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 
 from tinygpt.grading.exercise import Exercise
+from tinygpt.grading.sheet import LONGEST
 
 # In no answer, whatever is asked: the references, and code that cannot be read here.
 ALWAYS = ("tinygpt.grading", "builtins.exec", "builtins.eval")
@@ -23,10 +25,12 @@ KNOWN = (
     "builtins",
 )  # packages whose names are looked up, so that an alias inside them tells
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-MAGIC = re.compile(r"\s*([%!?]|[\w.,\s]+=\s*[%!])|.*\?\s*$")  # lines that only IPython understands
+MAGIC = re.compile(r"[%!?]|[\w.,\s]+=\s*[%!]")  # how lines begin that only IPython understands
+MOST_FLAGS = 20  # of one answer that are listed
 MOST_NAMES = 20  # that one variable is followed through
 MODULES_OF = ("importlib.import_module", "builtins.__import__")
-UNREAD = "code that is too deep to be searched"  # which another limit on recursion may run all the same
+UNREAD = "code that is too deep or too long to be searched"  # which may run all the same
+MORE = "more than are listed"
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,13 @@ def flags(cells: Sequence[str], exercises: Sequence[Exercise]) -> list[Flag]:
         exercises: What the answers are to solve.
     """
     notebook = _Notebook(cells)
-    unread = [Flag(exercise.name, cell, 1, UNREAD, "") for exercise in exercises for cell in notebook.unread]
-    return unread + [flag for exercise in exercises for flag in notebook.flags(exercise)]
+    return [flag for exercise in exercises for flag in _listed(exercise, notebook)]
+
+
+def _listed(exercise: Exercise, notebook: _Notebook) -> list[Flag]:
+    unread = (Flag(exercise.name, cell, 1, UNREAD, "") for cell in notebook.unread)
+    found = list(islice(chain(unread, notebook.flags(exercise)), MOST_FLAGS + 1))
+    return [*found[:MOST_FLAGS], *(replace(flag, uses=MORE) for flag in found[MOST_FLAGS:])]
 
 
 def leans_on(cells: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
@@ -295,13 +304,19 @@ def located(name: str) -> Any:
     return found
 
 
+def _magic(line: str) -> bool:
+    return line.endswith("?") or MAGIC.match(line) is not None
+
+
 def _parsed(source: str) -> ast.Module | None:
     """A cell's tree, if need be without the lines that only IPython understands; None if it is no Python.
 
     Raises:
-        RecursionError, MemoryError: It goes too deep.
+        RecursionError, MemoryError: It goes too deep, or is too long.
     """
-    plain = "\n".join("" if MAGIC.match(line) else line for line in source.split("\n"))
+    if len(source) > LONGEST:
+        raise MemoryError
+    plain = "\n".join("" if _magic(line.strip()) else line for line in source.split("\n"))
     for text in (source, plain):
         try:
             return ast.parse(text)
