@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import secrets
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def check(name: str, answer: Any, *, hidden: Sequence[Case] = (), seed: int | No
     except Trouble as trouble:
         outcomes = tuple(Outcome(case.title, case.points, False) for case in cases)
         return Result(name, outcomes, kind, trouble.name, trouble.says)
-    seeds = (SEED, secrets.randbits(32) if seed is None else seed)
+    seeds = (SEED, secrets.randbits(256) if seed is None else seed)
     result = examine(exercise, call, cases, seeds, kind)
     record.note(result)
     return result
@@ -92,17 +93,17 @@ def examine(
 
     This is the place for a judge: its `call` sends the arguments to another process. The inputs, the expected
     values, the comparison and the points stay here. A judge asks `mixed`, or an answer that counts its calls
-    would know which case comes next.
+    would know which case comes next; the order has nothing to do with a seed, which inputs may betray.
     """
     questions = [
-        (case, seed + i + len(cases) * again)
+        (case, _seed(seed, f"{exercise.name} {kind} {i} {again}", i + len(cases) * again))
         for i, case in enumerate(cases)
         for seed in seeds
         for again in range(case.times)
     ]
     order = list(range(len(questions)))
     if mixed:
-        random.Random(seeds[-1]).shuffle(order)
+        random.SystemRandom().shuffle(order)
     asked = {n: _ask(exercise, call, *questions[n]) for n in order}
     seen = [asked[n] for n in sorted(asked)]
     wrong = [s for s in seen if not _right(s, exercise)]
@@ -117,6 +118,17 @@ def examine(
         finding = CONSTANT if first is None and constant else finding
         outcomes.append(Outcome(case.title, case.points, first is None and not constant, finding))
     return Result(exercise.name, tuple(outcomes), kind, mistake, says, _picture(wrong, exercise))
+
+
+def _seed(seed: int, question: str, turn: int) -> int:
+    """The seed of one question's inputs, with its turn above the 32 bits from which PyTorch draws.
+
+    Numbers that were drawn can be traced back to 32 bits in minutes, so those of fresh inputs are a hash, in
+    which neither the question nor its turn can be read.
+    """
+    digest = hashlib.sha256(f"{seed} {question}".encode()).digest()
+    low = turn if seed == SEED else int.from_bytes(digest[:4], "big")
+    return (seed + turn) % 2**31 << 32 | low
 
 
 def _ask(exercise: Exercise, call: Call, case: Case, seed: int) -> Seen:

@@ -73,6 +73,53 @@ REACHED = {
         "import torch",
         "if True:\n    try:\n        causal_attention = torch.nn.functional.sdpa\n    finally:\n        pass",
     ],
+    "loop": ["import torch.nn.functional as F", "for f in [F.sdpa]: pass", ANSWER.format("f(q, k, v)")],
+    "with": [
+        "import torch.nn.functional as F\nfrom contextlib import nullcontext",
+        "with nullcontext(F.sdpa) as (f): pass",
+        ANSWER.format("f(q, k, v)"),
+    ],
+    "match": [
+        "import torch.nn.functional as F",
+        "match F.sdpa:\n    case f: pass",
+        ANSWER.format("f(q, k, v)"),
+    ],
+    "walrus": ["import torch.nn.functional as F", "print([f := F.sdpa])", ANSWER.format("f(q, k, v)")],
+    "item": [
+        "import torch.nn.functional as F",
+        "d = {}\nd['one'], d['two'] = F.sdpa, 2",
+        ANSWER.format("d['one'](q, k, v)"),
+    ],
+    "attribute": [
+        "import torch.nn.functional as F",
+        "class A: pass\nA.f = F.sdpa",
+        ANSWER.format("A.f(q, k, v)"),
+    ],
+    "method": ["import torch.nn.functional as F", "d = []\nd.append(F.sdpa)", ANSWER.format("d[0](q, k, v)")],
+    "code of a function": [
+        "import torch.nn.functional as F",
+        ANSWER.format("q"),
+        "causal_attention.__code__ = (lambda q, k, v: F.sdpa(q, k, v)).__code__",
+    ],
+    "name of a function's own": [
+        "def help():\n    global f\n    from torch.nn.functional import sdpa as f",
+        "help()",
+        ANSWER.format("f(q, k, v)"),
+    ],
+    "module that is changed": [
+        "import torch.nn.functional as F\nimport sys",
+        "setattr(sys, 'f', F.sdpa)",
+        ANSWER.format("sys.f(q, k, v)"),
+    ],
+    "names that are changed": [
+        "import torch.nn.functional as F",
+        "globals().update(f=F.sdpa)",
+        ANSWER.format("f(q, k, v)"),
+    ],
+    "below a magic, beside a question": [
+        "%%time\nimport torch.nn.functional as F\n"
+        "def causal_attention(q, k, v):\n    return F.sdpa(q, k, v)  # may I?"
+    ],
     "below a magic": [
         "%%time\n!pip install x\nimport torch\nlist?\ncausal_attention = torch.nn.functional.sdpa"
     ],
@@ -137,6 +184,21 @@ def test_what_the_answer_does_not_use_is_not_flagged(short: list[str]) -> None:
 )
 def test_the_references_and_code_in_texts_are_shortcuts_everywhere(source: str, uses: str) -> None:
     assert {f.uses for f in flags(["import tinygpt as tg", ANSWER.format(source)], ASKED)} == {uses}
+
+
+def test_a_function_that_is_called_like_a_forbidden_method_is_found() -> None:
+    asked = [EXERCISES["softmax_with_temperature"]]
+    answer = "def softmax_with_temperature(logits, t):\n    return f(logits / t, -1)"
+    for source in ("from torch import softmax as f", "from torch.special import softmax as f"):
+        assert {flag.uses for flag in flags([source, answer], asked)} == {".softmax"}
+    own = "def softmax(x, dim):\n    return x"
+    assert not flags([own, answer.replace("f(", "softmax(")], asked)
+
+
+@pytest.mark.parametrize("name", ["Block", "TransformerEncoderLayer"])
+def test_what_holds_the_answer_is_a_shortcut_too(name: str) -> None:
+    source = f"import torch, tinygpt\nfrom torch.nn import *\nfrom tinygpt.models import *\nmended = {name}"
+    assert flags([source], [EXERCISES["mended"]])
 
 
 def test_a_method_is_found_on_anything() -> None:

@@ -321,5 +321,5 @@ accept = Exercise(
         Case("nearly the same distribution", _nearly_same, advice=EXACT),
         Case("two tokens", _two(2), times=2),
     ),
-    shortcuts=("tinygpt.sampling.leftover", "tinygpt.sampling.speculative"),
+    shortcuts=("tinygpt.sampling",),
 )

@@ -157,5 +157,5 @@ lora = Exercise(
         Case("as wide inside as outside", _square, points=2),
         Case("alpha is 0", lambda g: _drawn(g, 3, n_in=4, n_out=6, r=2, alpha=0.0)),
     ),
-    shortcuts=("tinygpt.alignment.LoRALinear", "tinygpt.alignment.add_lora", "peft"),
+    shortcuts=("tinygpt.alignment", "peft"),
 )

@@ -165,5 +165,5 @@ group_advantages = Exercise(
         Case("graded rewards", _graded),
         Case("groups that are all alike", _alike),
     ),
-    shortcuts=("tinygpt.alignment.group_advantages", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

@@ -14,8 +14,10 @@ FUSED = (  # attention that somebody else wrote
     "torch.nn.functional.multi_head_attention_forward",
     "torch.nn.MultiheadAttention",
     "torch.nn.attention.flex_attention",
-    "tinygpt.models.Attention",
-    "tinygpt.models.CrossAttention",
+    "torch.nn.Transformer",
+    "torch.nn.TransformerEncoderLayer",
+    "torch.nn.TransformerDecoderLayer",
+    "tinygpt.models",
 )
 
 OVERFLOW = (

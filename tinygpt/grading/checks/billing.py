@@ -291,5 +291,5 @@ step_flops = Exercise(
             lambda g: (GPTConfig(50_257, 12, 12, 768, 1024, position="learned", bias=True), 4),
         ),
     ),
-    shortcuts=("tinygpt.models.cost", "tinygpt.models.step_cost", "torch.utils.flop_counter"),
+    shortcuts=("tinygpt.models", "torch.utils.flop_counter"),
 )

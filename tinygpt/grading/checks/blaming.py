@@ -360,5 +360,5 @@ mended_loss = Exercise(
         Case("nothing but the reference", _batch(3, 8, credit=False)),
         Case("without a reference to speak of", _batch(3, 7, moved=0.5, beta=0.0)),
     ),
-    shortcuts=("tinygpt.alignment.policy.clipped_objective", "tinygpt.alignment.grpo_loss", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

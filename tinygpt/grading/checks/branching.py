@@ -332,5 +332,5 @@ beam_step = Exercise(
         Case("tokens that are cut", _step(3, 7, 3, 2, cut=4), times=2),
         Case("fewer candidates than beams", _step(2, 5, 6, 1, cut=3), times=2),
     ),
-    shortcuts=("tinygpt.sampling.beam_search", "tinygpt.sampling.beam", "transformers"),
+    shortcuts=("tinygpt.sampling", "transformers"),
 )

@@ -128,5 +128,5 @@ trained_weights = Exercise(
         Case("two patterns for the same layers", lambda g: _model(g, 2, ["blocks.*", "*.attn.*"])),
         Case("a name in full, and nothing else", lambda g: _model(g, 4, ["blocks.1.mlp.down"])),
     ),
-    shortcuts=("tinygpt.alignment.add_lora", "peft"),
+    shortcuts=("tinygpt.alignment", "peft"),
 )

@@ -165,5 +165,5 @@ best_of_n_kl = Exercise(
         Case("best of one", _policy(3, 1)),
         Case("an answer that never comes", _policy(4, 3, zero=True)),
     ),
-    shortcuts=("tinygpt.alignment.best_of_kl",),
+    shortcuts=("tinygpt.alignment",),
 )

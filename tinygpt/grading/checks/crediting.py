@@ -174,5 +174,5 @@ advantages = Exercise(
         Case("λ = 1, in double precision", lambda g: _rows(g, 2, 5, 0.7, 1.0, DOUBLE)),
         Case("one token", lambda g: _rows(g, 3, 1, 0.9, 0.9)),
     ),
-    shortcuts=("tinygpt.alignment.gae", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

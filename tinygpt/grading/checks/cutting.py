@@ -173,11 +173,5 @@ pre_tokenize = Exercise(
         Case("runs of white space", _text("words", "white", "numbers", "signs", glue=""), times=12),
         Case("everything at once", _text(*CHUNKS), times=12),
     ),
-    shortcuts=(
-        "tinygpt.tokenizers.PATTERN",
-        "tinygpt.tokenizers.bpe.PATTERN",
-        "tinygpt.tokenizers.BPETokenizer",
-        "tiktoken",
-        "tokenizers",
-    ),
+    shortcuts=("tinygpt.tokenizers", "tiktoken", "tokenizers"),
 )

@@ -216,5 +216,5 @@ dpo_pair_loss = Exercise(
             advice="Far on the wrong side σ is rounded to 0.",
         ),
     ),
-    shortcuts=("tinygpt.alignment.dpo_loss", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

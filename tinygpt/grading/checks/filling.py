@@ -148,5 +148,5 @@ chat_targets = Exercise(
         Case("two answers in a row", _two_answers),
         Case("token 0 is a word", lambda g: _rows(g, (2, 6), (4, 5), least=0, most=3)),
     ),
-    shortcuts=("tinygpt.alignment.chat_batch",),
+    shortcuts=("tinygpt.alignment",),
 )

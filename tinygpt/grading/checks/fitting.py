@@ -282,5 +282,5 @@ power_law = Exercise(
         Case("points at the floor and below", _points(9, low=3)),
         Case("budgets up to 10²⁴", _far, advice=FAR),
     ),
-    shortcuts=("tinygpt.scaling.fit_power",),
+    shortcuts=("tinygpt.scaling",),
 )

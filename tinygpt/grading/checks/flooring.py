@@ -278,5 +278,5 @@ min_p = Exercise(
         Case("logits that only double precision tells apart", _fine),
         Case("a ratio of 10⁻⁶⁰", _steep, advice=SPACE),
     ),
-    shortcuts=("tinygpt.sampling.min_p", "transformers"),
+    shortcuts=("tinygpt.sampling", "transformers"),
 )

@@ -237,5 +237,5 @@ gated_mlp = Exercise(
             "a gate far open and a gate far shut", _loud_layer, advice="exp(1000) is too large for a number."
         ),
     ),
-    shortcuts=("tinygpt.models.GatedMLP", "transformers"),
+    shortcuts=("tinygpt.models", "transformers"),
 )

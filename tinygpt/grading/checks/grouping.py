@@ -343,10 +343,5 @@ quantise_groups = Exercise(
         Case("weights in the middle between two codes", _halves, times=2),
         Case("2 bits, groups of one", _weights(2, 6, 2, 1)),
     ),
-    shortcuts=(
-        "tinygpt.sampling.quantise",
-        "tinygpt.sampling.nearest",
-        "torch.quantize_per_channel",
-        "torch.ao.quantization",
-    ),
+    shortcuts=("tinygpt.sampling", "torch.quantize_per_channel", "torch.ao.quantization"),
 )

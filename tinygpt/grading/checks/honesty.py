@@ -27,11 +27,15 @@ class PriceList:
             (a token loses part of its probability to the one that follows it, if there is one).
         seed: Chooses the probabilities.
         vocab_size: Ids are below this.
+        growth: By how much a generous sum grows from place to place.
+        waste: What a wasteful sum lacks of 1.
     """
 
     habit: str
     seed: int
     vocab_size: int = 7
+    growth: float = 0.25
+    waste: float = 0.25
 
     def __call__(self, ids: list[int]) -> list[float]:
         return [-math.log(self._probability(ids, t)) for t in range(len(ids))]
@@ -44,7 +48,7 @@ class PriceList:
             p = ids[: t + 1].count(ids[t]) / (t + 1)
         if self.habit == "ahead" and t + 1 < len(ids):
             p /= 2 + ids[t + 1]
-        return p * {"generous": 1 + t / 4, "wasteful": 0.75}.get(self.habit, 1.0)
+        return p * {"generous": 1 + self.growth * t, "wasteful": 1 - self.waste}.get(self.habit, 1.0)
 
 
 def total_oracle(prices: PriceList, ids: list[int], vocab_size: int) -> list[float]:
@@ -95,11 +99,15 @@ POWERS: dict[str, Callable[[float], float]] = {
 }
 
 
-def _prices(habit: str, n: int) -> Callable[[Generator], tuple]:
+def _prices(habit: str) -> Callable[[Generator], tuple]:
+    """Prices of five ids, whatever the habit: nothing but the prices tells it."""
+
     def draw(generator: Generator) -> tuple:
         rng = dice(generator)
-        vocab_size = rng.randint(4, 7)
-        return PriceList(habit, rng.randrange(1000), vocab_size), numbers(rng, n, vocab_size), vocab_size
+        vocab_size, seed = rng.randint(4, 7), rng.randrange(1000)
+        ids = numbers(rng, 5, vocab_size)
+        prices = PriceList(habit, seed, vocab_size, rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.5))
+        return prices, ids, vocab_size
 
     return draw
 
@@ -174,11 +182,11 @@ total_probability = Exercise(
         Fault("averaged", "These are averages over the tokens. Wanted are the sums.", {"averaged": True}),
     ),
     cases=(
-        Case("honest prices", _prices("honest", 5)),
-        Case("prices for which each token is already counted", _prices("own", 5)),
-        Case("sums that grow from place to place", _prices("generous", 6)),
-        Case("sums below 1", _prices("wasteful", 4)),
-        Case("prices that depend on what follows", _prices("ahead", 5)),
+        Case("honest prices", _prices("honest")),
+        Case("prices for which each token is already counted", _prices("own")),
+        Case("sums that grow from place to place", _prices("generous")),
+        Case("sums below 1", _prices("wasteful")),
+        Case("prices that depend on what follows", _prices("ahead")),
     ),
 )
 

@@ -184,5 +184,5 @@ induction_score = Exercise(
         ),
         Case("double precision", lambda g: _mixed(g, (3, 6), dtype=torch.float64)),
     ),
-    shortcuts=("tinygpt.interp.induction_scores",),
+    shortcuts=("tinygpt.interp",),
 )

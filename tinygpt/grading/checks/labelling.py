@@ -204,5 +204,5 @@ answer_labels = Exercise(
         ),
         Case("other marks", _other_marks),
     ),
-    shortcuts=("tinygpt.alignment.chat_batch",),
+    shortcuts=("tinygpt.alignment",),
 )

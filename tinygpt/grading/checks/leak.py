@@ -85,9 +85,11 @@ def _moved(change: Tensor, before: Tensor, measure: str) -> Tensor:
     return change.abs().amax(-1) > 1e-5
 
 
-def _question(habit: str, T: int) -> Callable[[Generator], tuple]:
+def _question(habit: str) -> Callable[[Generator], tuple]:
+    """A suspect and six tokens, whatever the habit: nothing but its answers tells it."""
+
     def draw(generator: Generator) -> tuple:
-        seed, *tokens = torch.randint(VOCAB, (T + 1,), generator=generator).tolist()
+        seed, *tokens = torch.randint(VOCAB, (7,), generator=generator).tolist()
         return Suspect(habit, seed), torch.tensor(tokens), VOCAB
 
     return draw
@@ -141,11 +143,11 @@ reads = Exercise(
         ),
     ),
     cases=(
-        Case("positions that keep to themselves", _question("itself", 5)),
-        Case("an average over the past", _question("past", 6)),
-        Case("one position ahead", _question("next", 7)),
-        Case("a first position that reads the last", _question("wrap", 6)),
-        Case("everybody reads everybody", _question("all", 5)),
+        Case("positions that keep to themselves", _question("itself")),
+        Case("an average over the past", _question("past")),
+        Case("one position ahead", _question("next")),
+        Case("a first position that reads the last", _question("wrap")),
+        Case("everybody reads everybody", _question("all")),
     ),
 )
 

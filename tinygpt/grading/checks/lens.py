@@ -244,5 +244,5 @@ answer_ranks = Exercise(
         ),
         Case("one layer, few tokens", _question(1, 3, 2, vocab_size=5)),
     ),
-    shortcuts=("tinygpt.interp.ranks", "tinygpt.interp.logit_lens"),
+    shortcuts=("tinygpt.interp",),
 )

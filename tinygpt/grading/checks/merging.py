@@ -284,5 +284,5 @@ bpe_step = Exercise(
         Case("ids 1, 11 and 111", _look_alikes, times=3),
         Case("nothing left to join", _spent, advice="Where there is no pair, return `None` and the words."),
     ),
-    shortcuts=("tinygpt.tokenizers.train_bpe", "tinygpt.tokenizers.merge_steps", "tokenizers", "rustbpe"),
+    shortcuts=("tinygpt.tokenizers", "tokenizers", "rustbpe"),
 )

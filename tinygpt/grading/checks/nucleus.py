@@ -295,5 +295,5 @@ top_p = Exercise(
         Case("p = 1 keeps all", lambda g: (_rows(g, 3, 6), 1.0)),
         Case("tokens that are cut already", lambda g: (_mixed(5 / 8, 2 / 8, 1 / 8, 0.0, 0.0)(g), 0.75)),
     ),
-    shortcuts=("tinygpt.sampling.top_p", "transformers"),
+    shortcuts=("tinygpt.sampling", "transformers"),
 )

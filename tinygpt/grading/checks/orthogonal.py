@@ -191,5 +191,5 @@ orthogonal = Exercise(
         Case("large numbers", _matrix(4, 4, 1, scale=10.0)),
         Case("single precision, not in order in memory", lambda g: (0.2 * scattered(g, 4, 6), 1)),
     ),
-    shortcuts=("tinygpt.training.orthogonalised", "tinygpt.training.Muon", "torch.optim"),
+    shortcuts=("tinygpt.training", "torch.optim"),
 )

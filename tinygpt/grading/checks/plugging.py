@@ -148,5 +148,5 @@ merged = Exercise(
         Case("a negative share", lambda g: _drawn(g, (4, 6), [3, 3], [1.0, -0.75])),
         Case("no adapter at all", lambda g: _drawn(g, (2, 3), [], [])),
     ),
-    shortcuts=("tinygpt.alignment.LoRALinear", "tinygpt.alignment.merge_lora", "peft"),
+    shortcuts=("tinygpt.alignment", "peft"),
 )

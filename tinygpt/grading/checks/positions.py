@@ -178,5 +178,5 @@ rope = Exercise(
         Case("another base", lambda g: _rope_inputs(g, 1, 5, 8, base=100.0)),
         Case("double precision, not in order in memory", _scattered_rope),
     ),
-    shortcuts=("tinygpt.models.rotate", "tinygpt.models.rope_angles", "transformers"),
+    shortcuts=("tinygpt.models", "transformers"),
 )

@@ -186,5 +186,5 @@ pair_loss = Exercise(
         Case("one pair, in double precision", lambda g: _scores(g, 1, DOUBLE)),
         Case("scores that are far apart", _far_apart, advice="exp(200) is too large for a float32."),
     ),
-    shortcuts=("tinygpt.alignment.bradley_terry_loss", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

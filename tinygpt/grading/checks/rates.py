@@ -162,5 +162,5 @@ rate_at = Exercise(
         Case("in the decay", _at("decay"), times=3),
         Case("the last step", _at("last")),
     ),
-    shortcuts=("tinygpt.training.learning_rate", "torch.optim.lr_scheduler"),
+    shortcuts=("tinygpt.training", "torch.optim.lr_scheduler"),
 )

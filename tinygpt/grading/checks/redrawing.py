@@ -360,5 +360,5 @@ group_interval = Exercise(
         Case("an extreme", _runs("largest", [3, 1, 2, 2, 4], draws=40, level=0.5)),
         Case("a single group", _runs("spread", [5], draws=20)),
     ),
-    shortcuts=("tinygpt.scaling.bootstrap", "tinygpt.scaling.resampled", "scipy.stats.bootstrap"),
+    shortcuts=("tinygpt.scaling", "scipy.stats.bootstrap"),
 )

@@ -200,5 +200,5 @@ decode_ids = Exercise(
         Case("nonsense bytes", _tokens(""), times=4, advice="What is not UTF-8 shows as �."),
         Case("no ids", lambda g: ([], [b"a"])),
     ),
-    shortcuts=("tinygpt.tokenizers.BPETokenizer", "tiktoken", "tokenizers"),
+    shortcuts=("tinygpt.tokenizers", "tiktoken", "tokenizers"),
 )

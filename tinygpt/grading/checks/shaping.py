@@ -208,5 +208,5 @@ token_rewards = Exercise(
         Case("answers that fill the row", lambda g: _answers(g, 3, 6, 0.2, full=True)),
         Case("double precision", lambda g: _answers(g, 4, 12, 2.0, dtype=DOUBLE)),
     ),
-    shortcuts=("tinygpt.alignment.ppo.penalised", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

@@ -238,5 +238,5 @@ compute_optimal = Exercise(
         Case("a small budget", _law("small")),
         Case("the budget of Chinchilla", _published),
     ),
-    shortcuts=("tinygpt.scaling.Chinchilla",),
+    shortcuts=("tinygpt.scaling",),
 )

@@ -158,5 +158,5 @@ clipped_surrogate = Exercise(
         Case("tokens that have run away", _tokens(4, 6, 1.5, DOUBLE)),
         Case("a wide bound for rising", _tokens(3, 7, 0.6, low=0.1, high=0.9)),
     ),
-    shortcuts=("tinygpt.alignment.policy.clipped_objective", "trl"),
+    shortcuts=("tinygpt.alignment", "trl"),
 )

@@ -256,9 +256,13 @@ softmax_with_temperature = Exercise(
     shortcuts=(
         ".softmax",
         ".log_softmax",
+        ".softmin",
+        ".Softmax",
+        ".LogSoftmax",
+        ".Softmin",
         "torch.nn.functional.softmax",
         "torch.nn.functional.log_softmax",
         "scipy.special",
-        "tinygpt.sampling.temperature",
+        "tinygpt.sampling",
     ),
 )

@@ -194,5 +194,5 @@ chat_prompt = Exercise(
         Case("blanks, and nothing said", _blanks),
         Case("a user who types marks", _hostile, points=2),
     ),
-    shortcuts=("tinygpt.alignment.chat_ids", "tinygpt.alignment.render"),
+    shortcuts=("tinygpt.alignment",),
 )

@@ -336,5 +336,5 @@ patch_effect = Exercise(
         Case("as many layers as tokens", _question(3, 3), points=2),
         Case("only the last token changed", _question(2, 4, "last")),
     ),
-    shortcuts=("tinygpt.interp.patch",),
+    shortcuts=("tinygpt.interp",),
 )

@@ -290,5 +290,5 @@ unpacked = Exercise(
             times=8,
         ),
     ),
-    shortcuts=("tinygpt.sampling.ArithmeticDecoder", "tinygpt.sampling.decompress"),
+    shortcuts=("tinygpt.sampling",),
 )

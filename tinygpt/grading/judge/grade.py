@@ -91,7 +91,7 @@ def grade_one(
         ValueError: There is no sandbox, and `unsafe` is not set.
     """
     began, which, limits = time.monotonic(), engine(sandbox, unsafe=unsafe), limits or Limits()
-    seeds = (SEED, secrets.randbits(32) if seed is None else seed)
+    seeds = (SEED, secrets.randbits(256) if seed is None else seed)
     asked = [(e, cases, kind) for e in exercises for cases, kind in _kinds(e, hidden or {})]
     asked.sort(key=lambda one: one[2] == "hidden")  # last, or a later message could tell a hidden input
     try:

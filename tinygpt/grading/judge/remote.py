@@ -191,7 +191,11 @@ class Remote:
                 done = target(*args, **kwargs)
             return frame({"done": writer.put(done)}, bytes(writer.body))
         except Exception as error:
-            return frame({"error": [type(error).__name__, str(error)[:500]]})
+            return frame({"error": [type(error).__name__, self._untold(str(error))[:500]]})
+
+    def _untold(self, says: str) -> str:
+        """A message, without what an object that it describes keeps to itself."""
+        return "of one of the objects it was given." if any(repr(o) in says for o in self.objects) else says
 
     def _object(self, number: Any) -> Any:
         if type(number) is not int or not 0 <= number < len(self.objects):

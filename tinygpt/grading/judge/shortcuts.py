@@ -6,7 +6,6 @@ Nothing is run, and nothing is scored: code that hides well is not found, and co
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,18 +14,20 @@ from itertools import chain, islice
 from typing import Any
 
 from tinygpt.grading.exercise import Exercise
+from tinygpt.grading.judge.inside.cells import readings
 from tinygpt.grading.sheet import LONGEST
 
 # In no answer, whatever is asked: the references, and code that cannot be read here.
-ALWAYS = ("tinygpt.grading", "builtins.exec", "builtins.eval")
+ALWAYS = ("tinygpt.grading", "builtins.exec", "builtins.eval", "torch.ops")
 KNOWN = (
     "torch",
     "tinygpt",
     "builtins",
 )  # packages whose names are looked up, so that an alias inside them tells
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-MAGIC = re.compile(r"[%!?]|[\w.,\s]+=\s*[%!]")  # how lines begin that only IPython understands
 MOST_FLAGS = 20  # of one answer that are listed
+ANYTHING = "*"  # a name for all names: what these give a value to cannot be read
+UNSEEN = ("globals", "locals", "vars", "setattr", "exec", "eval")
 MOST_NAMES = 20  # that one variable is followed through
 MODULES_OF = ("importlib.import_module", "builtins.__import__")
 UNREAD = "code that is too deep or too long to be searched"  # which may run all the same
@@ -105,6 +106,7 @@ class _Notebook:
             for node in _top(tree):
                 for name, part in _bound(node):
                     self.defined.setdefault(name, []).append(_Place(part, number))
+        self.modules = {name for name, places in self.defined.items() if any(map(_imports, places))}
         for _ in range(2):  # an alias may be made of one that stands further below
             for number, tree in self.trees:
                 try:
@@ -114,11 +116,11 @@ class _Notebook:
                     self.unread += [number] if number not in self.unread else []
 
     def flags(self, exercise: Exercise) -> Iterator[Flag]:
-        wanted = {name: name for name in (*ALWAYS, *exercise.shortcuts)}
+        wanted = {name: name for name in (*exercise.shortcuts, *ALWAYS)}
         seen = set()
         for place in self.reached(exercise.name):
             for node, name in self.uses(place.node):
-                used = name if name == UNREAD else _hit(name, wanted)
+                used = name if name == UNREAD else _hit(name, wanted) or _hit(_method(name), wanted)
                 where = (place.cell, getattr(node, "lineno", 0), used)
                 if used and where not in seen:
                     seen.add(where)
@@ -129,13 +131,14 @@ class _Notebook:
         """The code that gives a name its value, and that of all names it uses."""
         direct = [place for place in self.defined.get(name, ()) if isinstance(place.node, ast.ImportFrom)]
         found = {id(place.node): place for place in direct}
-        left, known = [name], set()
+        left, known = [name, ANYTHING], set()
         while left:
             if (name := left.pop()) in known:
                 continue
             known.add(name)
             for place in self.defined.get(name, ()):
-                if not isinstance(place.node, (ast.Import, ast.ImportFrom)) and id(place.node) not in found:
+                passed = _imports(place) or (name in self.modules and isinstance(place.node, ast.Expr))
+                if not passed and id(place.node) not in found:
                     found[id(place.node)] = place
                     left += _read(place.node)
         return list(found.values())
@@ -153,9 +156,11 @@ class _Notebook:
         for _ in range(2):
             for inner in ast.walk(node):
                 _learn(inner, names, self)
+        shared = {name for inner in ast.walk(node) for name in _shared(inner)}
         for inner in ast.walk(node):
-            if inner is node and isinstance(inner, ast.ImportFrom):
-                yield inner, f"{inner.module}.{inner.names[0].name}"
+            if isinstance(inner, ast.ImportFrom):
+                told = (a for a in inner.names if inner is node or (a.asname or a.name) in shared)
+                yield from ((inner, f"{inner.module}.{alias.name}") for alias in told)
             elif isinstance(inner, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
                 yield from ((inner, name) for name in self.dotted(inner, names))
                 if isinstance(inner, ast.Attribute):
@@ -218,35 +223,69 @@ def _top(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _top(node)
 
 
+def _imports(place: _Place) -> bool:
+    return isinstance(place.node, (ast.Import, ast.ImportFrom))
+
+
 def _bound(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The names that a statement of the top level gives a value, each with what gives it."""
+    """The names to which a statement of the top level gives a value, or a part of one, and what gives it."""
     if isinstance(node, SCOPES):
         yield node.name, node
+        yield from ((name, node) for inner in ast.walk(node) for name in _shared(inner))
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         for alias in node.names:
             part = node
             if isinstance(node, ast.ImportFrom) and node.module:
                 part = ast.copy_location(ast.ImportFrom(node.module, [alias], node.level), node)
             yield alias.asname or alias.name.partition(".")[0], part
-    elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)):
-        targets = (n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Subscript)))
-        names = {_target(target) for target in targets if isinstance(target.ctx, ast.Store)}
-        yield from ((name, node) for name in names if name)
+    elif isinstance(node, ast.Match):
+        patterns = (inner for case in node.cases for inner in ast.walk(case.pattern))
+        yield from ((name, node) for inner in patterns if (name := _caught(inner)))
+    elif isinstance(node, (ast.For, ast.AsyncFor)):
+        yield from ((name, node.iter) for name in _targets(node.target))
+    elif isinstance(node, ast.withitem):
+        yield from ((name, node.context_expr) for name in _targets(node))
+    elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.expr)):
+        yield from ((name, node) for name in _targets(node))
 
 
-def _target(node: ast.Name | ast.Subscript) -> str | None:
-    """The name that is assigned to, also in `globals()["name"] = …`."""
-    if isinstance(node, ast.Name):
-        return node.id
-    place = node.value.func if isinstance(node.value, ast.Call) else None
-    return _string(node.slice) if isinstance(place, ast.Name) and place.id in ("globals", "locals") else None
+def _targets(node: ast.AST) -> set[str]:
+    """The names that a statement assigns to, or whose parts: by `=`, by `:=`, by a method that it calls."""
+    stored = (n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), ast.Store))
+    names = {_base(n) for n in stored}
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        called = node.value.func
+        changes = isinstance(called, ast.Attribute) or getattr(called, "id", "") in UNSEEN
+        names |= {_base(called)} if changes else set()
+    return names - {""}
+
+
+def _base(node: ast.AST) -> str:
+    """The name that `name`, `name.part`, `name[part]` and `globals()["name"]` change."""
+    key = _string(node.slice) if isinstance(node, ast.Subscript) else None
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
+        node = node.value
+    if isinstance(node, ast.Call):
+        called = getattr(node.func, "id", "")
+        return key if key and called in ("globals", "locals") else _base(node.func)
+    name = node.id if isinstance(node, ast.Name) else ""
+    return ANYTHING if name in UNSEEN else name
+
+
+def _shared(node: ast.AST) -> list[str]:
+    return node.names if isinstance(node, ast.Global) else []
+
+
+def _caught(pattern: ast.AST) -> str | None:
+    """The name that a part of a pattern binds."""
+    return getattr(pattern, "name", None) or getattr(pattern, "rest", None)
 
 
 def _own(node: ast.AST) -> set[str]:
     """The names that mean something of a function's own inside of it: arguments and local variables."""
     own = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        shared = {n for inner in ast.walk(node) if isinstance(inner, ast.Global) for n in inner.names}
+        shared = {name for inner in ast.walk(node) for name in _shared(inner)}
         names = (inner for inner in ast.walk(node) if isinstance(inner, ast.Name))
         own |= {name.id for name in names if isinstance(name.ctx, ast.Store)} - shared
     return own
@@ -283,6 +322,12 @@ def _hit(name: str, wanted: dict[str, str]) -> str:
     return ""
 
 
+def _method(name: str) -> str:
+    """The method that a function of a package is called like: `torch.softmax` does what `.softmax` does."""
+    package, _, last = name.rpartition(".")
+    return f".{last}" if package and package != "builtins" else ""
+
+
 def _same(name: str, shortcut: str) -> bool:
     """Whether two names lead to one object. Only packages that are loaded anyway are looked into."""
     one = located(name)
@@ -304,20 +349,15 @@ def located(name: str) -> Any:
     return found
 
 
-def _magic(line: str) -> bool:
-    return line.endswith("?") or MAGIC.match(line) is not None
-
-
 def _parsed(source: str) -> ast.Module | None:
-    """A cell's tree, if need be without the lines that only IPython understands; None if it is no Python.
+    """A cell's tree, read as the worker reads it; None if it is no Python.
 
     Raises:
         RecursionError, MemoryError: It goes too deep, or is too long.
     """
     if len(source) > LONGEST:
         raise MemoryError
-    plain = "\n".join("" if _magic(line.strip()) else line for line in source.split("\n"))
-    for text in (source, plain):
+    for text in readings(source):
         try:
             return ast.parse(text)
         except (SyntaxError, ValueError):

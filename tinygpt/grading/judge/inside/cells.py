@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
-MAGIC = re.compile(r"\s*([%!?]|[\w.,\s]+=\s*[%!])")  # what only IPython understands
+MAGIC = re.compile(r"[%!?]|[\w.,\s]+=\s*[%!]")  # how lines begin that only IPython understands
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")  # what stands below them is Python
 
 
@@ -19,22 +20,26 @@ def compiled(source: str, name: str) -> CodeType | None:
     Raises:
         SyntaxError: It is neither Python nor something of IPython's.
     """
+    texts = readings(source)
+    for text in texts[:-1]:
+        with suppress(SyntaxError):
+            return compile(text, name, "exec")
+    return compile(texts[-1], name, "exec") if texts else None
+
+
+def readings(source: str) -> list[str]:
+    """What of a cell may be Python, the likeliest first: all of it, or that without IPython's lines."""
     first = (source.lstrip().partition("\n")[0].split() or [""])[0]
     if first.startswith("%%"):
         if first not in PYTHON_MAGICS:
-            return None
+            return []
         source = "\n" + source.lstrip().partition("\n")[2]
-    try:
-        return compile(source, name, "exec")
-    except SyntaxError:
-        plain = "\n".join("" if _magic(line) else line for line in source.split("\n"))
-        if plain == source:
-            raise
-        return compile(plain, name, "exec")
+    plain = "\n".join("" if _magic(line.strip()) else line for line in source.split("\n"))
+    return [source] if plain == source else [source, plain]
 
 
 def _magic(line: str) -> bool:
-    return bool(MAGIC.match(line)) or line.rstrip().endswith("?")
+    return line.endswith("?") or MAGIC.match(line) is not None
 
 
 class Mute:
