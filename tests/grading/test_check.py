@@ -10,6 +10,7 @@ import torch
 from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
+from tinygpt.grading.check import SEED, _seed
 from tinygpt.grading.checks import blaming, rereading, sifting
 from tinygpt.grading.checks.auditing import Lab, Pipeline
 from tinygpt.grading.checks.claiming import Study
@@ -415,3 +416,12 @@ def test_a_crash_elsewhere_makes_no_right_answer_a_constant_one():
         return right(q, k)
 
     assert 0 < check("attention_weights", only_two_axes).earned < 5
+
+
+def test_fresh_inputs_of_one_question_tell_nothing_of_another():
+    """PyTorch draws from 32 bits of a seed, which can be found by trying. They must be related to nothing."""
+    seeds = {turn: _seed(12345, f"rope public {turn} 0", turn) for turn in range(100)}
+    low = [seed & 0xFFFFFFFF for seed in seeds.values()]
+    assert len(set(low)) == 100 and len({b - a for a, b in itertools.pairwise(low)}) == 99
+    assert [seed >> 32 for seed in seeds.values()] == [12345 + turn for turn in seeds]
+    assert _seed(SEED, "rope public 3 0", 3) & 0xFFFFFFFF == 3

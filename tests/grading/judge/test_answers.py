@@ -177,6 +177,50 @@ def test_an_object_of_the_judge_answers_and_tells_nothing_else(worker):
             asked(worker, forged % name)
 
 
+def test_a_message_does_not_tell_what_an_object_keeps_to_itself(tmp_path, sandboxed):
+    source = """
+def mended_points(lab, shapes, tokens):
+    try:
+        lab(shapes[0], 0, lab, "new")
+    except ValueError as error:
+        raise KeyError(str(error))
+"""
+    path, asked = handed_in(tmp_path, [source]), [EXERCISES["mended_points"]]
+    (result,) = grade_one(path, asked, sandbox=sandboxed).results
+    assert "one of the objects it was given" in result.diagnosis and "alpha" not in result.diagnosis
+    told = source.replace("0, lab", "0, 7")
+    (result,) = grade_one(handed_in(tmp_path, [told]), asked, sandbox=sandboxed).results
+    assert "a run of 7 tokens" in result.diagnosis
+
+
+COUNTS = """
+import torch
+order, turn = [], iter(range(1000))
+def first(x):
+    order.append(len(x))
+    return x
+def second(x):
+    return torch.tensor([float(order[next(turn)])])
+"""
+
+
+def test_the_order_of_one_exercise_tells_nothing_of_another(tmp_path, sandboxed):
+    """Two with equally many questions; the first hands on which case came when, the second goes by that."""
+
+    def case(n):
+        return Case(str(n), lambda dice: (torch.randn(n, generator=dice),))
+
+    def exercise(name, reference):
+        cases = tuple(case(n) for n in range(1, 13))
+        return dataclasses.replace(
+            layer, name=name, arguments=("x",), reference=reference, cases=cases, measured=None
+        )
+
+    asked = [exercise("first", torch.clone), exercise("second", lambda x: torch.tensor([float(len(x))]))]
+    first, second = grade_one(handed_in(tmp_path, [COUNTS]), asked, sandbox=sandboxed, seed=5).results
+    assert first.passed and second.earned < 6
+
+
 def test_only_what_our_own_classes_define_can_be_asked():
     class Model(nn.Linear):
         def matrix(self):

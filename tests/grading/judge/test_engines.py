@@ -74,6 +74,15 @@ def test_the_references_are_nowhere_in_the_sandbox(sandboxed):
     assert "models" in listing and "worker.py" in listing and "check.py" not in listing
 
 
+def test_the_references_of_another_copy_of_the_package_are_covered_too(tmp_path, monkeypatch):
+    other = tmp_path / "lib" / "tinygpt" / "grading"
+    other.mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    seen = engines.shown()
+    assert seen.index((str(engines.INSIDE), str(other))) > seen.index((str(tmp_path), str(tmp_path)))
+
+
 @pytest.mark.parametrize("name", ["docker", "podman"])
 @pytest.mark.parametrize("title", CONTAINED)
 def test_a_container_keeps_what_bubblewrap_keeps(name, title, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tarfile
@@ -107,9 +108,9 @@ def shown() -> list[tuple[str, str]]:
     seen = [(path, path) for path in sorted(roots, key=len)]
     seen += [(str(PACKAGE), f"{CODE}/tinygpt"), (str(INSIDE), f"{CODE}/inside")]
     # The references are covered, wherever they would be seen, by what may be seen anyway.
-    covered = [f"{CODE}/tinygpt/grading"]
-    covered += [str(GRADING)] if any(GRADING.is_relative_to(path) for path in roots) else []
-    return seen + [(str(INSIDE), folder) for folder in covered]
+    found = {GRADING, *(Path(path, "tinygpt", "grading") for path in (*sys.path, *site.getsitepackages()))}
+    inside = [path for path in found if path.is_dir() and any(path.is_relative_to(root) for root in roots)]
+    return seen + [(str(INSIDE), folder) for folder in (f"{CODE}/tinygpt/grading", *sorted(map(str, inside)))]
 
 
 def _bubblewrap(limits: Limits) -> list[str]:
