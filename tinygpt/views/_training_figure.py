@@ -28,6 +28,7 @@ def figure(run: Run, samples: Sequence[tuple[int, str]]) -> Figure:
     """
     from matplotlib.figure import Figure
 
+    samples = [*samples]  # as they are now: a run in another thread adds to them
     few = samples if len(samples) <= SHOWN else [*samples[: SHOWN // 2], *samples[-SHOWN // 2 :]]
     below = 0.26 * (len(few) + 1) if few else 0.0
     result = Figure(figsize=(9.2, 3.4 + below), dpi=80, layout="constrained")

@@ -170,19 +170,30 @@ def _scaled(patched: Tensor, right: Tensor, wrong: Tensor, scale: str) -> Tensor
 def _question(
     n_layers: int, T: int, changed: str = "all", backwards: bool = False
 ) -> Callable[[Generator], tuple]:
-    """Two prompts, and the two tokens whose lead the change of prompt moves most."""
+    """Two prompts, and the two tokens whose lead the change of prompt moves most.
+
+    It moves the average lead of all positions as well, or who divides by that would see little but rounding.
+    """
 
     def draw(generator: Generator) -> tuple:
-        model = Specimen(int(torch.randint(10**6, (), generator=generator)), n_layers)
-        clean = torch.randint(V, (T,), generator=generator)
-        corrupt = clean.clone()
-        places = {"all": slice(None), "first": slice(1), "middle": slice(1, -1), "last": slice(T - 1, None)}[
-            changed
-        ]
-        corrupt[places] = (clean[places] + 1 + torch.randint(V - 1, (T,), generator=generator)[places]) % V
-        shift = (_run(model, _key(clean))[1] - _run(model, _key(corrupt))[1])[0, -1]
-        pair = int(shift.argmax()), int(shift.argmin())
-        return model, clean, corrupt, *(pair[::-1] if backwards else pair)
+        while True:
+            model = Specimen(int(torch.randint(10**6, (), generator=generator)), n_layers)
+            clean = torch.randint(V, (T,), generator=generator)
+            corrupt = clean.clone()
+            places = {
+                "all": slice(None),
+                "first": slice(1),
+                "middle": slice(1, -1),
+                "last": slice(T - 1, None),
+            }
+            chosen = places[changed]
+            corrupt[chosen] = (
+                clean[chosen] + 1 + torch.randint(V - 1, (T,), generator=generator)[chosen]
+            ) % V
+            shift = (_run(model, _key(clean))[1] - _run(model, _key(corrupt))[1])[0]
+            pair = int(shift[-1].argmax()), int(shift[-1].argmin())
+            if abs(float((shift[:, pair[0]] - shift[:, pair[1]]).mean())) > 0.2:
+                return model, clean, corrupt, *(pair[::-1] if backwards else pair)
 
     return draw
 
