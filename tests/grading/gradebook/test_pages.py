@@ -12,7 +12,7 @@ import torch
 
 from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.excerpt import Excerpt
-from tinygpt.grading.gradebook.graded import Graded, graded
+from tinygpt.grading.gradebook.graded import Graded, graded, spoken
 from tinygpt.grading.gradebook.intake import Submission
 from tinygpt.grading.gradebook.notes import points_note
 from tinygpt.grading.gradebook.plain import plain
@@ -239,7 +239,14 @@ def test_a_new_column_and_who_handed_in_nothing_are_said(tmp_path: Path) -> None
     assert column.endswith('so canvas.csv has a new column. In the roster: "Week 2 (81)".')
     (absent,) = (note for note in found["notes"] if "no notebook" in note)
     assert absent.startswith("From 1 of the roster there is no notebook")
-    assert found["nothing_from"] == ["<b>, Al"] and "<li>&lt;b&gt;, Al</li>" in page
+    assert found["nothing_from"] == [{"student": "<b>, Al", "files": []}] and "<li>&lt;b&gt;, Al</li>" in page
+
+
+def test_what_is_no_notebook_stands_beside_whose_it_seems_to_be(tmp_path: Path) -> None:
+    rows = [["Student", "ID"], ["Points Possible", ""], ["Kim, Jo", "1"], ["Ray, Al", "2"]]
+    write_results(tmp_path, "03_attention", answered(jokim=""), ["al ray/<hw>.pdf"], rows, "Week 3")
+    page = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert "<li>Ray, Al: al ray/&lt;hw&gt;.pdf seems to be theirs</li>" in page
 
 
 def test_whose_feedback_is_left_from_an_earlier_run_is_named(tmp_path: Path) -> None:
@@ -297,3 +304,21 @@ def test_pages_fit_a_phone_and_pass_axe(out: Path, chromium_path: str, scheme: s
             assert not found, [(v["id"], [node["html"] for node in v["nodes"]]) for v in found]
         assert {url.partition("://")[0] for url in asked} == {"file"}
         browser.close()
+
+
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("Doe, Jane/home work (3)", "home work (3)"),
+        ("zoë_12_34_hw-2", "zoë_12_34_hw-2"),
+        ("ann/con", "_con"),
+        ("ann/...", "_"),
+        ("<b>\n\ud800:*", "_b_____"),
+        ("中" * 300, "中" * 50),
+    ],
+)
+def test_messages_speak_of_a_file_as_its_student_does_and_it_can_be_written(
+    tmp_path: Path, name: str, says: str
+) -> None:
+    assert spoken(name) == says
+    (tmp_path / f"{spoken(name)}.ipynb").touch()

@@ -126,7 +126,10 @@ def test_who_is_who_and_who_is_missing(tmp_path: Path) -> None:
     head = "Student,ID,SIS User ID,SIS Login ID,Section,Week 2 (81),Final (read only)"
     path = roster(tmp_path, head, '"Doe, Jane",11', '"Roe, Rick",12', '"Student, Test",13')
     found = for_canvas(made(janedoe=1), "Wk 2", 9, read_roster(path))
-    assert found.who() == {"janedoe": ("Doe, Jane", "11")} and found.absent == ("Roe, Rick",)
+    assert found.who() == {"janedoe": ("Doe, Jane", "11")} and found.absent == (("Roe, Rick", ()),)
+    others = ("janedoe.pdf", "rick roe/hw.pdf", "x_12_3_hw.txt", "x_99_3_hw.txt", "roe.pdf", "hw.pdf")
+    found = for_canvas(made(janedoe=1), "Wk 2", 9, read_roster(path), others)
+    assert found.absent == (("Roe, Rick", ("rick roe/hw.pdf", "x_12_3_hw.txt", "roe.pdf")),)
     assert found.added == ("Week 2 (81)",)
     assert for_canvas(made(janedoe=1), "Week 2", 9, read_roster(path)).added is None
     assert for_canvas(made(doe_11_1_hw=1), "Wk 2", 9).added is None

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinygpt.grading.gradebook.graded import Graded
-from tinygpt.grading.gradebook.roster import HEAD, POINTS, Owners, best_of, is_points, is_test, owners
+from tinygpt.grading.gradebook.roster import (
+    HEAD,
+    POINTS,
+    Owners,
+    apparent,
+    best_of,
+    is_points,
+    is_test,
+    owners,
+)
 from tinygpt.grading.gradebook.tables import written
 
 
@@ -20,7 +29,8 @@ class Canvas:
         owners: Whose the submissions are, as numbers into `students`.
         students: Their names.
         numbers: Their numbers in Canvas.
-        absent: The names of those from whom there is no submission.
+        absent: The names of those from whom there is no submission, with the files that are no notebooks
+            and seem to be theirs.
         added: For a column that the roster did not have, the assignments that it has.
         differs: The points that the roster has for this column, where they are not those that were graded.
     """
@@ -29,7 +39,7 @@ class Canvas:
     owners: Owners
     students: tuple[str, ...]
     numbers: tuple[str, ...]
-    absent: tuple[str, ...]
+    absent: tuple[tuple[str, tuple[str, ...]], ...]
     added: tuple[str, ...] | None
     differs: str
 
@@ -39,7 +49,11 @@ class Canvas:
 
 
 def for_canvas(
-    graded: Sequence[Graded], title: str, possible: int, roster: Sequence[Sequence[str]] | None = None
+    graded: Sequence[Graded],
+    title: str,
+    possible: int,
+    roster: Sequence[Sequence[str]] | None = None,
+    others: Sequence[str] = (),
 ) -> Canvas:
     """The points as Canvas imports them.
 
@@ -51,6 +65,7 @@ def for_canvas(
             filled; else there is a new one.
         possible: How many points there are; a number that the roster has is kept.
         roster: What `read_roster` read, whose rows and columns are kept.
+        others: Files that were handed in and cannot be graded.
     """
     rows = [list(row) for row in roster] if roster else _own(graded)
     known = [
@@ -66,7 +81,12 @@ def for_canvas(
     for number, one in best_of(graded, found).items():
         students[number][place] = str(one.earned)
     differs = "" if _equal(points[place], possible) else points[place]
-    absent = [row[0] for i, row in enumerate(students) if i not in found.rows.values() and not is_test(row)]
+    theirs = apparent(others, rows[0], students)
+    absent = (
+        (row[0], tuple(name for name, of in theirs.items() if of == i))
+        for i, row in enumerate(students)
+        if i not in found.rows.values() and not is_test(row)
+    )
     return Canvas(
         written(rows),
         found,

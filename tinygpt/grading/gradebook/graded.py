@@ -15,6 +15,7 @@ from tinygpt.grading.gradebook.words import text
 from tinygpt.scaling import Result as Run
 
 LONGEST_STEM = 140  # bytes: with two digests and the longest ending a file has a name everywhere
+LONGEST_SPOKEN = 50  # characters: in UTF-8 four bytes each
 DIGESTED = re.compile(r"-[0-9a-f]{12}$", re.I)
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)  # names that Windows keeps for itself
 
@@ -114,6 +115,12 @@ def file_stem(name: str) -> str:
     if kept and not RESERVED.fullmatch(safe) and not DIGESTED.search(safe):
         return safe
     return f"{safe.rstrip('.') or 'submission'}-{_digest(name)}".lstrip("-")
+
+
+def spoken(name: str) -> str:
+    """A file's own name for messages: near to what the student called it, and a file's name as well."""
+    safe = re.sub(r"[^\w .,()+-]", "_", name.rpartition("/")[2])[:LONGEST_SPOKEN].strip(" .")
+    return f"_{safe}" if not safe or RESERVED.fullmatch(safe) else safe
 
 
 def _review(flag: dict[str, Any]) -> str:

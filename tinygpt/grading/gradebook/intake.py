@@ -41,8 +41,7 @@ class Submission:
     @property
     def canvas_id(self) -> str:
         """The student's number in Canvas, if the file has the name that Canvas gives it, or ""."""
-        found = CANVAS.search(self.name)
-        return found["id"] if found else ""
+        return canvas_id(self.name)
 
     @property
     def late(self) -> bool:
@@ -57,6 +56,12 @@ class Intake:
 
     submissions: tuple[Submission, ...]
     others: tuple[str, ...]
+
+
+def canvas_id(name: str) -> str:
+    """The student's number in a name that Canvas gave a file, or ""."""
+    found = CANVAS.search(name)
+    return found["id"] if found else ""
 
 
 @contextmanager

@@ -8,10 +8,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.gradebook.graded import Graded
+from tinygpt.grading.gradebook.intake import canvas_id
 
 HEAD = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 POINTS = "    Points Possible"  # with the blanks that Canvas writes before it
@@ -97,6 +98,20 @@ def owners(graded: Sequence[Graded], head: Sequence[str], students: Sequence[Seq
             many = "two" if len(meant) == 2 else "several"
             why[one.name] = f"{many} could be meant: {labels}" if meant else nothing
     return Owners(rows, why, tuple(name for name in signed if name in rows))
+
+
+def apparent(files: Sequence[str], head: Sequence[str], students: Sequence[Sequence[str]]) -> dict[str, int]:
+    """The rows of those whose files these seem to be, by their names alone, where just one is meant."""
+    numbers = {row[head.index("ID")].strip(): i for i, row in enumerate(students)}
+    known = [_student(row, head) for row in students]
+    found = {}
+    for name in files:
+        bare = name.removesuffix(PurePosixPath(name).suffix)
+        number = canvas_id(name)
+        meant = {numbers.get(number)} - {None} if number else _meant(bare.split("/"), known)
+        if len(meant) == 1:
+            found[name] = meant.pop()
+    return found
 
 
 def counted(graded: Sequence[Graded], found: Owners) -> list[Graded]:

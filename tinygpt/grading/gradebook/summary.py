@@ -50,7 +50,7 @@ def summary(graded: Sequence[Graded], chapter: str, others: Sequence[str], canva
             {"name": n, "student": canvas.students[canvas.owners.rows[n]]} for n in canvas.owners.signed
         ],
         "failed": [{"name": one.name, "error": one.error} for one in graded if one.error],
-        "nothing_from": list(canvas.absent),
+        "nothing_from": [{"student": who, "files": list(files)} for who, files in canvas.absent],
         "others": list(others),
     }
 

@@ -34,7 +34,7 @@ def summary_page(found: Mapping[str, Any], stems: Mapping[str, str]) -> str:
         "Not graded", "The judge failed; grade again to try again.", ("submission", "error"), failed
     )
     parts += _names("Handed in late, says Canvas", [_link(name, stems) for name in found["late"]])
-    parts += _names("No notebook from", [escape(name) for name in found["nothing_from"]])
+    parts += _names("No notebook from", [_absent(**one) for one in found["nothing_from"]])
     parts += _names("Files that are no notebooks", [escape(name) for name in found["others"]])
     without = [[_link(one["name"], stems), escape(one["why"])] for one in found["not_in_canvas"]]
     says = "Nobody was found for them in the table, so their points stand only in gradebook.csv."
@@ -154,6 +154,11 @@ def _time(seconds: Mapping[str, Any], stems: Mapping[str, str]) -> str:
     return f"<h2>Time the judge spent</h2>\n<p>{said}</p>" + table(
         "The slowest", ("submission", "seconds"), rows
     )
+
+
+def _absent(student: str, files: Sequence[str]) -> str:
+    seem = "seems" if len(files) == 1 else "seem"
+    return escape(f"{student}: {', '.join(files)} {seem} to be theirs" if files else student)
 
 
 def _link(name: str, stems: Mapping[str, str]) -> str:

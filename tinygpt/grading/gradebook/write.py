@@ -56,7 +56,7 @@ def write_results(
             _write(folder / f"{one.stem}.{ending}", content)
     public = sum(exercise.points for exercise in CHAPTERS[chapter])
     possible = max((one.possible for one in graded if not one.error), default=public)
-    canvas = for_canvas(graded, assignment, possible, roster)
+    canvas = for_canvas(graded, assignment, possible, roster, others)
     notes = class_notes(chapter, possible, canvas, assignment, earlier, folder, others) + unwritten
     found = {**summary(graded, chapter, others, canvas), "notes": notes, "earlier": earlier}
     _write(out / "gradebook.csv", gradebook(chapter, graded, canvas.who()))

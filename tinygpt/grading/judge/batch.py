@@ -15,7 +15,7 @@ from typing import Any
 
 from tinygpt.grading.checks import CHAPTERS
 from tinygpt.grading.exercise import Exercise
-from tinygpt.grading.gradebook.graded import Graded, file_stem, graded
+from tinygpt.grading.gradebook.graded import Graded, graded, spoken
 from tinygpt.grading.gradebook.intake import intake
 from tinygpt.grading.gradebook.plain import plain
 from tinygpt.grading.gradebook.roster import read_roster
@@ -141,7 +141,7 @@ def grade(setting: dict[str, Any]) -> dict[str, Any]:
     """One submission of a sweep: what JSON can hold of its report, and the places a person should look at."""
     exercises = CHAPTERS[setting["chapter"]]
     hidden = _loaded(setting["hidden"]) if setting["hidden"] else {}
-    name = f"{file_stem(setting['name'].rpartition('/')[2])}.ipynb"  # in messages
+    name = f"{spoken(setting['name'])}.ipynb"  # in messages
     engine(setting["sandbox"], unsafe=setting["unsafe"])  # tried once here, not in each copy of this process
     with tempfile.TemporaryDirectory(prefix="tinygpt-grade-") as folder:
         try:
