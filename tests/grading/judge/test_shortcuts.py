@@ -18,15 +18,15 @@ from tinygpt.grading.judge.shortcuts import KNOWN, MORE, MOST_FLAGS, UNREAD, fla
 
 ROOT = Path(__file__).parents[3]
 ASKED = [EXERCISES["causal_attention"]]
-FUSED = "torch.nn.functional.scaled_dot_product_attention"
+WHOLE = "scaled_dot_product_attention"
+FUSED = f"torch.nn.functional.{WHOLE}"
 ANSWER = "def causal_attention(q, k, v):\n    return {0}"
 
 
 def cells(*short: str) -> list[str]:
     """Cells in which PyTorch's function has its full name."""
-    whole = "scaled_dot_product_attention"
     return [
-        cell.replace("'sd' + 'pa'", "'scaled_dot' + '_product_attention'").replace("sdpa", whole)
+        cell.replace("'sd' + 'pa'", "'scaled_dot' + '_product_attention'").replace("sdpa", WHOLE)
         for cell in short
     ]
 
@@ -180,10 +180,11 @@ def test_what_the_answer_does_not_use_is_not_flagged(short: list[str]) -> None:
         ("exec('x')", "builtins.exec"),
         ("eval('q')", "builtins.eval"),
         ("tg.grading.EXERCISES['causal_attention'].reference(q, k, v)", "tinygpt.grading"),
+        ("torch._sdpa_math(q, k, v)[0]".replace("sdpa", WHOLE), f"torch._{WHOLE}_math"),
     ],
 )
-def test_the_references_and_code_in_texts_are_shortcuts_everywhere(source: str, uses: str) -> None:
-    assert {f.uses for f in flags(["import tinygpt as tg", ANSWER.format(source)], ASKED)} == {uses}
+def test_the_references_and_what_nobody_should_call_are_shortcuts_everywhere(source: str, uses: str) -> None:
+    assert {f.uses for f in flags(["import torch, tinygpt as tg", ANSWER.format(source)], ASKED)} == {uses}
 
 
 def test_a_function_that_is_called_like_a_forbidden_method_is_found() -> None:
@@ -191,6 +192,8 @@ def test_a_function_that_is_called_like_a_forbidden_method_is_found() -> None:
     answer = "def softmax_with_temperature(logits, t):\n    return f(logits / t, -1)"
     for source in ("from torch import softmax as f", "from torch.special import softmax as f"):
         assert {flag.uses for flag in flags([source, answer], asked)} == {".softmax"}
+    drawn = answer.replace("f(logits / t, -1)", "torch.distributions.Categorical(logits=logits / t).probs")
+    assert {flag.uses for flag in flags(["import torch", drawn], asked)} == {"torch.distributions"}
     own = "def softmax(x, dim):\n    return x"
     assert not flags([own, answer.replace("f(", "softmax(")], asked)
 

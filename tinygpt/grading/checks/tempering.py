@@ -262,6 +262,7 @@ softmax_with_temperature = Exercise(
         ".Softmin",
         "torch.nn.functional.softmax",
         "torch.nn.functional.log_softmax",
+        "torch.distributions",
         "scipy.special",
         "tinygpt.sampling",
     ),

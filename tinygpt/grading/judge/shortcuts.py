@@ -6,6 +6,7 @@ Nothing is run, and nothing is scored: code that hides well is not found, and co
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from tinygpt.grading.sheet import LONGEST
 
 # In no answer, whatever is asked: the references, and code that cannot be read here.
 ALWAYS = ("tinygpt.grading", "builtins.exec", "builtins.eval", "torch.ops")
+PRIVATE = re.compile(r"torch\.(\w+\.)*_[A-Za-z]")  # nor what lies under PyTorch's public functions
 KNOWN = (
     "torch",
     "tinygpt",
@@ -42,7 +44,7 @@ class Flag:
         exercise: Whose answer reaches it.
         cell: The number of the code cell, from 1.
         line: The line in that cell, from 1.
-        uses: The shortcut, as the exercise names it.
+        uses: The shortcut, as the exercise names it, or the private function.
         text: The line itself.
     """
 
@@ -313,13 +315,13 @@ def _stars(tree: ast.AST) -> set[str]:
 
 
 def _hit(name: str, wanted: dict[str, str]) -> str:
-    """The shortcut that a dotted name is, lies in, or is another name of; "" if it is none."""
+    """The shortcut that a dotted name is, lies in, or is another name of, or a private name; "" if none."""
     for shortcut in wanted:
         if name == shortcut or (name.startswith(f"{shortcut}.") and not shortcut.startswith(".")):
             return shortcut
         if not name.startswith(".") and _same(name, shortcut):
             return shortcut
-    return ""
+    return name if PRIVATE.match(name) and callable(located(name)) else ""
 
 
 def _method(name: str) -> str:
