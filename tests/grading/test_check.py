@@ -11,7 +11,7 @@ from einops import rearrange
 
 from tinygpt.grading import EXERCISES, Case, check, examine
 from tinygpt.grading.check import SEED, _seed
-from tinygpt.grading.checks import blaming, rereading, sifting
+from tinygpt.grading.checks import blaming, faulty_cache, sifting
 from tinygpt.grading.checks.auditing import Lab, Pipeline
 from tinygpt.grading.checks.claiming import Study
 from tinygpt.grading.checks.diagnosis import Patient
@@ -323,7 +323,7 @@ def named(kind):
 
 
 KINDS = (Suspect, PriceList, Failure, Part, Reader, Patient, Loop, Encoder, Specimen, blaming.Suspect)
-KINDS += (Statistic, Lab, Pipeline, Study, GPTConfig, rereading.Reader, sifting.Sampler)
+KINDS += (Statistic, Lab, Pipeline, Study, GPTConfig, faulty_cache.Reader, sifting.Sampler)
 SUSPECTS = {named(kind): kind for kind in KINDS}
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tinygpt.grading import EXERCISES, check
+from tinygpt.grading.checks.faulty_cache import Reader
 from tinygpt.grading.compare import same
 
 each = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
@@ -83,3 +84,13 @@ def test_the_texts_are_fit_to_print(exercise):
     for fault in (*exercise.faults, *exercise.laws):
         assert fault.says[-1] in ".?" and (fault.says[0].isupper() or fault.says[0] == "`")
         assert fault.says.count("`") % 2 == 0
+
+
+@pytest.mark.parametrize("tokens", [[[-1]], [[11]], [[0] * 59]])
+def test_a_reader_says_what_it_can_read(tokens):
+    reader = Reader()
+    cache = reader.fresh()
+    reader.read(cache, [[10, 0] * 3])
+    with pytest.raises(ValueError, match="from 0 to 10, and at most 64 in a cache"):
+        reader.read(cache, tokens)
+    assert reader.read(cache, [[0] * 58]).shape == (1, 58, 11), "nothing of what was refused is in the cache"

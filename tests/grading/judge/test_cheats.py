@@ -14,7 +14,7 @@ from tinygpt.models import GPT, GPTConfig
 
 OFFERED = {  # what exercises say that can be asked
     "claiming.Study": {"ability", "best_rate", "loss", "steps"},
-    "rereading.Reader": {"fresh", "read", "rewind", "select"},
+    "faulty_cache.Reader": {"fresh", "read", "rewind", "select"},
 }
 
 

@@ -38,8 +38,16 @@ def accept_attempt(
     redraw: str = "as it is",
 ) -> Rule:
     """The rule with a knob for each known way to go wrong."""
+    chance = _chance(p, q, token, ratio)
+    rest = _left(p, q, token, left)
+    if redraw == "without it":
+        rest = rest.index_fill(0, torch.tensor(token), 0.0)
+    return min(1.0, chance) if cap else chance, _scaled(rest, p, q, token, scaled, same, least)
+
+
+def _chance(p: Tensor, q: Tensor, token: int, ratio: str) -> float:
     a, b = p[token].item(), q[token].item()
-    chance = {
+    return {
         "p / q": a / b,
         "q / p": b / a if a else math.inf,
         "p": a,
@@ -54,8 +62,11 @@ def accept_attempt(
         "1 - p / q": max(0.0, 1 - a / b),
         "root": math.sqrt(a / b),
     }[ratio]
-    chance = min(1.0, chance) if cap else chance
-    rest = {
+
+
+def _left(p: Tensor, q: Tensor, token: int, left: str) -> Tensor:
+    """What a refused token is replaced from, before it is scaled."""
+    return {
         "more": (p - q).clamp(min=0),
         "less": (q - p).clamp(min=0),
         "gap": (p - q).abs(),
@@ -68,24 +79,27 @@ def accept_attempt(
         "flat": ((p > q) * 1.0).to(p),
         "best": torch.zeros_like(p).index_fill(0, (p - q).argmax()[None], float((p > q).any())),
     }[left]
-    if redraw == "without it":
-        rest = rest.index_fill(0, torch.tensor(token), 0.0)
-    if scaled == "softmax":
-        return chance, rest.softmax(-1)
+
+
+def _scaled(rest: Tensor, p: Tensor, q: Tensor, token: int, scaled: str, same: str, least: float) -> Tensor:
+    """What is left as a distribution; where nothing is, p and q are `same`, and something else stands in."""
     total = rest.sum().item()
+    if scaled == "softmax":
+        return rest.softmax(-1)
     if scaled == "none":
-        return chance, p if total == 0 and same == "p" else rest
+        return p if total == 0 and same == "p" else rest
     if scaled == "masked softmax":
-        return chance, rest.masked_fill(rest <= 0, -math.inf).softmax(-1) if total else p
-    if total <= least:
-        others = {"p": p, "zeros": torch.zeros_like(p), "flat": torch.full_like(p, 1 / len(p))}
-        others |= {
-            "nan": p * math.nan,
-            "q": q,
-            "token": torch.zeros_like(p).index_fill(0, torch.tensor(token), 1.0),
-        }
-        return chance, others[same]
-    return chance, rest / (total + (1e-6 if scaled == "epsilon" else 0.0))
+        return rest.masked_fill(rest <= 0, -math.inf).softmax(-1) if total else p
+    if total > least:
+        return rest / (total + (1e-6 if scaled == "epsilon" else 0.0))
+    return {
+        "p": p,
+        "q": q,
+        "zeros": torch.zeros_like(p),
+        "flat": torch.full_like(p, 1 / len(p)),
+        "nan": p * math.nan,
+        "token": torch.zeros_like(p).index_fill(0, torch.tensor(token), 1.0),
+    }[same]
 
 
 def no_probability(call: Call, args: tuple, got: Rule) -> bool:
@@ -221,16 +235,14 @@ accept = Exercise(
         Fault(
             "drawn anew from p",
             "After a refusal you draw from p. But p's share up to q has already come out as accepted "
-            "tokens: what "
-            "is *left* is p − q, where that is positive.",
+            "tokens: what is *left* is p − q, where that is positive.",
             {"left": "p"},
         ),
         Fault("drawn anew from q", "After a refusal you draw from the draft again.", {"left": "q"}),
         Fault(
             "p without the token",
             "After a refusal you draw from p without the refused token. All that the draft overrates must "
-            "go, and "
-            "the others by what they have had: p − q, where that is positive.",
+            "go, and the others by what they have had: p − q, where that is positive.",
             {"left": "p without it"},
         ),
         Fault(

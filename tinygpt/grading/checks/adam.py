@@ -101,8 +101,7 @@ adamw_steps = Exercise(
         Fault(
             "not corrected",
             "Both averages start at 0 and are too small at first: divide by 1 − β₁ᵗ and 1 − β₂ᵗ, with t "
-            "counted "
-            "from 1.",
+            "counted from 1.",
             {"corrected": "none"},
         ),
         Fault(

@@ -193,8 +193,7 @@ beam_step = Exercise(
         Fault(
             "scores of the parents forgotten",
             "A candidate's score is its token's log-probability alone. It is the *sum* along the beam: add "
-            "the "
-            "parent's score.",
+            "the parent's score.",
             {"sums": "forgotten"},
         ),
         Fault("scores multiplied", "Logarithms are added, not multiplied.", {"sums": "multiplied"}),

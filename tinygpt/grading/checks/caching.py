@@ -165,8 +165,7 @@ def _large(g: Generator) -> tuple:
 
 ALIGNED = (
     "New token t stands at place P + t, behind P old ones, and sees all of these, the new ones before it, "
-    "and "
-    "itself: hidden is s > P + t."
+    "and itself: hidden is s > P + t."
 )
 cached_attention = Exercise(
     name="cached_attention",
@@ -239,8 +238,7 @@ cached_attention = Exercise(
         Fault(
             "groups in turn",
             "Query heads take the groups in turn. Neighbours share one: head h reads group h // (H / G), "
-            "which is "
-            "`repeat_interleave`, not `repeat`.",
+            "which is `repeat_interleave`, not `repeat`.",
             {"groups": "in turn"},
         ),
         Fault("first group for all", "All query heads read the first group.", {"groups": "first"}),
@@ -252,9 +250,8 @@ cached_attention = Exercise(
         Fault("old keys only returned", "You return the cache as it came.", {"stored": "old"}),
         Fault(
             "cache as wide as the queries",
-            "You return keys and values once for each *query* head. They are kept once for each group: "
-            "that is "
-            "what makes the cache small.",
+            "You return keys and values once for each *query* head. They are kept once for each group: that "
+            "is what makes the cache small.",
             {"stored": "wide"},
         ),
         Fault("masked with zero", "Hidden scores are 0, and exp(0) = 1. Use −inf.", {"mask": "zero"}),

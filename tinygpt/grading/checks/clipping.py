@@ -101,8 +101,7 @@ clipped = Exercise(
         Fault(
             "values clamped",
             "Each number is cut off at the limit, which turns the gradient into another direction. Scale "
-            "all of it "
-            "by one factor.",
+            "all of it by one factor.",
             {"norm": "values"},
         ),
         Fault(
@@ -144,9 +143,8 @@ clipped = Exercise(
         ),
         Fault(
             "spectral norm",
-            "`torch.linalg.matrix_norm(…, 2)` is the largest singular value. The rows are no matrix "
-            "here: take the "
-            "root of the sum of all squares.",
+            "`torch.linalg.matrix_norm(…, 2)` is the largest singular value. The rows are no matrix here: "
+            "take the root of the sum of all squares.",
             {"norm": "spectral"},
         ),
         Fault(

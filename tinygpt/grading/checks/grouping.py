@@ -54,49 +54,49 @@ def groups_attempt(
         "half": 2 ** (bits - 1) - 0.5,
     }[largest]
     (R, C), missing = weights.shape, -weights.shape[1] % size
-    rows = torch.nn.functional.pad(weights, (0, missing))
-    n = rows.shape[1] // size
-    groups = rows.reshape(R, n, size) if grouping != "in turn" else rows.reshape(R, size, n).mT
-    peak = _reach(groups, reach)
-    if short == "borrows":
-        peak = torch.cat([peak[:, :-1], weights[:, -size:].abs().amax(1, keepdim=True)], 1)
-    if grouping == "rows":
-        peak = peak.amax(1, keepdim=True).expand_as(peak)
-    if grouping == "columns":
-        peak = peak.amax(0, keepdim=True).expand_as(peak)
-    if grouping == "everything":
-        peak = peak.amax().expand_as(peak)
-    scales = peak / top
-    if empty == "epsilon":
-        scales = scales + 1e-6
+    rows, n = torch.nn.functional.pad(weights, (0, missing)), -(-C // size)
+    groups = rows.reshape(R, size, n).mT if grouping == "in turn" else rows.reshape(R, n, size)
+    peak = _peaks(weights, groups, size, reach, grouping, short)
+    scales = peak / top + (1e-6 if empty == "epsilon" else 0.0)
     if empty == "clamped":
         scales = scales.clamp(min=1e-5)
-    steps = groups / torch.where(scales > 0, scales, 1.0)[..., None]
-    codes = ROUNDING[rounding](steps)
+    codes = ROUNDING[rounding](groups / torch.where(scales > 0, scales, 1.0)[..., None])
     if reach != "size" or largest == "negative too":
-        low, high = (-top, top) if largest != "negative too" else (-top, top - 1)
-        codes = codes.clamp(low, high)
+        codes = codes.clamp(-top, top - 1 if largest == "negative too" else top)
     codes = (codes.mT if grouping == "in turn" else codes).reshape(R, n * size)
     codes = codes[:, :C] if short != "padded" else codes
     if short == "dropped" and missing:
         keep = C // size
         codes = codes.index_fill(1, torch.arange(keep * size, C), 0.0)
         scales = scales.index_fill(1, torch.tensor([keep]), 0.0)
-    if empty == "one":
-        scales = torch.where(scales > 0, scales, 1.0)
-    if empty == "nan":
-        scales = scales.masked_fill(scales == 0, torch.nan)
-    if scale == "inverse":
-        scales = torch.where(scales > 0, 1 / scales, scales)
-    if scale == "peak":
-        scales = peak
-    if scale == "per weight":
-        scales = scales.repeat_interleave(size, 1)[:, :C]
+    scales = _told(scales, peak, empty, scale, size, C)
     if output == "weights":
         return codes * scales.repeat_interleave(size, 1)[:, :C], scales
     if output == "shifted":
         codes = codes + top + 1
     return codes if rounding == "not at all" else _small(codes), scales
+
+
+def _peaks(weights: Tensor, groups: Tensor, size: int, reach: str, grouping: str, short: str) -> Tensor:
+    """The largest size in each group, rows × groups; some mistakes share one among more."""
+    peak = _reach(groups, reach)
+    if short == "borrows":
+        peak = torch.cat([peak[:, :-1], weights[:, -size:].abs().amax(1, keepdim=True)], 1)
+    shared = {"rows": 1, "columns": 0, "everything": (0, 1)}
+    return peak.amax(shared[grouping], keepdim=True).expand_as(peak) if grouping in shared else peak
+
+
+def _told(scales: Tensor, peak: Tensor, empty: str, scale: str, size: int, C: int) -> Tensor:
+    """The scales as they are returned."""
+    if empty == "one":
+        scales = torch.where(scales > 0, scales, 1.0)
+    if empty == "nan":
+        scales = scales.masked_fill(scales == 0, torch.nan)
+    if scale == "inverse":
+        return torch.where(scales > 0, 1 / scales, scales)
+    if scale == "per weight":
+        return scales.repeat_interleave(size, 1)[:, :C]
+    return peak if scale == "peak" else scales
 
 
 def _reach(groups: Tensor, reach: str) -> Tensor:
@@ -202,8 +202,7 @@ quantise_groups = Exercise(
         Fault(
             "a code too many",
             "You scale by 2^(bits − 1), so that codes from −8 to 7 are used with 4 bits, and the largest "
-            "positive "
-            "weight is cut off. Symmetric codes end at 2^(bits − 1) − 1 on both sides.",
+            "positive weight is cut off. Symmetric codes end at 2^(bits − 1) − 1 on both sides.",
             {"largest": "negative too"},
         ),
         Fault(
@@ -266,8 +265,7 @@ quantise_groups = Exercise(
         Fault(
             "halves up",
             "A weight in the middle between two codes goes up. `torch.round` takes the even one, so that "
-            "such "
-            "weights do not all move the same way.",
+            "such weights do not all move the same way.",
             {"rounding": "halves up"},
         ),
         Fault(
@@ -281,15 +279,13 @@ quantise_groups = Exercise(
         Fault(
             "an epsilon added",
             "You add a small number to the scale, which changes every code a little, and those of small "
-            "weights a "
-            "lot. Ask whether the scale is 0.",
+            "weights a lot. Ask whether the scale is 0.",
             {"empty": "epsilon"},
         ),
         Fault(
             "small scales raised",
             "Scales below some small number are raised to it, and small weights become 0. Ask whether the "
-            "scale "
-            "is 0.",
+            "scale is 0.",
             {"empty": "clamped"},
         ),
         Fault("short group lost", "The last, short group is missing.", {"short": "dropped"}),

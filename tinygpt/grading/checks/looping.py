@@ -118,16 +118,14 @@ loop_faults = Exercise(
     faults=(
         Fault(
             "batches of one size",
-            "Your batches all have as many rows, and then the mean of their means is the mean of all "
-            "rows. Give "
-            "`loop` a step of a long and a short batch.",
+            "Your batches all have as many rows, and then the mean of their means is the mean of all rows. "
+            "Give `loop` a step of a long and a short batch.",
             {"sizes": (1, 1)},
         ),
         Fault(
             "one rate for all",
             "Your rates are all the same, so it cannot be seen which one was used. Let them differ, and "
-            "look at "
-            "the first step.",
+            "look at the first step.",
             {"rates": (0.5, 0.5, 0.5, 0.5)},
         ),
         Fault(

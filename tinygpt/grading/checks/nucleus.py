@@ -205,8 +205,7 @@ top_p = Exercise(
         Fault(
             "last of a tie kept",
             "Of equally likely tokens you keep the last. A sort upwards that is turned over, or cut from "
-            "below, "
-            "does that: sort with `descending=True, stable=True`.",
+            "below, does that: sort with `descending=True, stable=True`.",
             {"ties": "last"},
         ),
         Fault(

@@ -88,22 +88,19 @@ orthogonal = Exercise(
         Fault(
             "not scaled first",
             "The matrix enters as large as it came. The polynomial wants singular values of at most 1: "
-            "divide by "
-            "the root of the sum of squares.",
+            "divide by the root of the sum of squares.",
             {"scaled": "nothing"},
         ),
         Fault(
             "divided by the largest singular value",
-            "You divide by the largest singular value. That would do, but is dear to find; asked for is "
-            "the root of "
-            "the sum of squares, `matrix.norm()`.",
+            "You divide by the largest singular value. That would do, but is dear to find; asked for is the "
+            "root of the sum of squares, `matrix.norm()`.",
             {"scaled": "spectral"},
         ),
         Fault(
             "divided by the largest number",
-            "You divide by the largest number in the matrix. Its singular values may still be far above "
-            "1: divide "
-            "by the root of the sum of squares.",
+            "You divide by the largest number in the matrix. Its singular values may still be far above 1: "
+            "divide by the root of the sum of squares.",
             {"scaled": "largest"},
         ),
         Fault(
@@ -118,9 +115,8 @@ orthogonal = Exercise(
         ),
         Fault(
             "scaled in every round",
-            "You divide by the norm in every round. Once, before the first: the polynomial itself keeps "
-            "the values "
-            "near 1.",
+            "You divide by the norm in every round. Once, before the first: the polynomial itself keeps the "
+            "values near 1.",
             {"again": True},
         ),
         Fault(

@@ -128,9 +128,8 @@ rate_at = Exercise(
         ),
         Fault(
             "decay starts one step late",
-            "The first of the last `decay` steps still has the peak. Step `steps - 1 - decay` is the "
-            "last one "
-            "that has it.",
+            "The first of the last `decay` steps still has the peak. Step `steps - 1 - decay` is the last "
+            "one that has it.",
             {"start": "late"},
         ),
         Fault(

@@ -134,9 +134,8 @@ mixing_weights = Exercise(
         ),
         Fault(
             "all scaled up again",
-            "After the cap everything is divided by the sum, which lifts the full sources over their "
-            "caps again. "
-            "Only the others share what is left.",
+            "After the cap everything is divided by the sum, which lifts the full sources over their caps "
+            "again. Only the others share what is left.",
             {"rest": "all scaled"},
         ),
         Fault(

@@ -277,8 +277,7 @@ sampler_faults = Exercise(
         Fault(
             "order told from one token",
             "You tell the order from one token more or less, which a sampler with another fault keeps or "
-            "drops "
-            "too. Choose a temperature at which the two orders differ by several tokens.",
+            "drops too. Choose a temperature at which the two orders differ by several tokens.",
             {"order": "near"},
         ),
         Fault(
