@@ -29,15 +29,23 @@ def not_run(reason: str) -> NoReturn:
     pytest.skip(f"browser tests: {reason}")
 
 
-def wait_for(probe: Callable[[], Result], what: str, seconds: float = 60) -> Result:
-    """Polls until `probe` returns something true."""
+def within(probe: Callable[[], Result], seconds: float = 60) -> Result | None:
+    """Polls until `probe` returns something true, which it gives, or the time is up."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = probe()
         if found:
             return found
         time.sleep(0.05)
-    raise TimeoutError(f"waited {seconds} s for {what}")
+    return None
+
+
+def wait_for(probe: Callable[[], Result], what: str, seconds: float = 60) -> Result:
+    """Polls until `probe` returns something true, and raises when the time is up."""
+    found = within(probe, seconds)
+    if not found:
+        raise TimeoutError(f"waited {seconds} s for {what}")
+    return found
 
 
 def notebook(path: Path, *sources: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import nbformat
+from views import lab
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -121,3 +124,27 @@ def open_notebook(context: Any, url: str) -> Any:
 def run_cell(page: Any, number: int) -> None:
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").nth(number).click()
     page.keyboard.press("Shift+Enter")
+
+
+def prints(page: Any, number: int, text: str) -> bool:
+    """Whether a cell comes to print a text: what a view says arrives when the kernel has time for it."""
+
+    def printed() -> bool:
+        run_cell(page, number)
+        return page.get_by_text(text).count() > 0
+
+    return bool(lab.within(printed))
+
+
+def keeps(page: Any, path: Path, text: str) -> bool:
+    """Whether the saved notebook comes to have a text among the outputs of its first cell."""
+
+    def kept() -> bool:
+        page.keyboard.press("Control+s")
+        try:
+            outputs = nbformat.read(path, 4).cells[0].outputs
+        except nbformat.reader.NotJSONError:  # the server is writing it
+            return False
+        return any(text in output.get("data", {}).get("text/plain", "") for output in outputs)
+
+    return bool(lab.within(kept))

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 from views import inside, lab
-from views.pages import READY, Page, open_notebook, run_cell
+from views.pages import READY, Page, keeps, open_notebook, prints, run_cell
 
 from tinygpt.scaling import Chinchilla, Game, Result
 from tinygpt.views import budget_game
@@ -227,19 +226,7 @@ def test_the_notebook_keeps_the_bet(server: lab.Lab, browser: Any) -> None:
     live.get_by_text("92 credits left").wait_for()
     bet(live, "1.67", "1.65", "1.7")
     live.get_by_text("You said 1.6700").wait_for()
-
-    def heard() -> bool:  # what is said in quick succession arrives when the kernel has time for it
-        run_cell(page, 1)
-        return page.get_by_text("Game: 92 credits left, 1 runs bought; you said 1.6700").count() > 0
-
-    lab.wait_for(heard, "the kernel to hear of the bet")
-    path = server.folder / "game.ipynb"
-
-    def kept() -> bool:
-        page.keyboard.press("Control+s")
-        outputs = nbformat.read(path, 4).cells[0].outputs
-        return any("you said 1.6700" in output.data.get("text/plain", "") for output in outputs)
-
-    lab.wait_for(kept, "the bet in the text of the saved notebook")
+    assert prints(page, 1, "Game: 92 credits left, 1 runs bought; you said 1.6700")
+    assert keeps(page, server.folder / "game.ipynb", "you said 1.6700")
     context.close()
     server.end_kernels()

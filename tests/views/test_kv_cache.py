@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from views import inside, lab
-from views.pages import READY, Page, open_notebook, run_cell
+from views.pages import READY, Page, open_notebook, prints, run_cell
 
 from tinygpt.models import GPTConfig, KVCache
 from tinygpt.views import CACHES, CacheGrowth, kv_cache
@@ -243,7 +243,7 @@ def test_it_generates_by_itself(show: Callable[..., Page]) -> None:
     page = show(shown(n_prompt=50, n_generated=11))
     page.page.get_by_role("button", name="Generate").click()
     page.page.get_by_text("64 tokens × 4 × 4 bytes").wait_for()
-    page.page.get_by_role("button", name="▶ Generate").wait_for()
+    assert lab.within(page.page.get_by_role("button", name="▶ Generate").is_visible, 10), "it stops"
 
 
 @browser_test
@@ -278,11 +278,6 @@ def test_a_kernel_hears_of_the_settings(server: lab.Lab, browser: Any) -> None:
     live.wait_for()
     live.get_by_label("Model").select_option("Llama 3 8B")
     slider(live, "prompt tokens").press("End")
-
-    def heard() -> bool:
-        run_cell(page, 1)
-        return page.get_by_text(f"cache of Llama 3 8B {8192 * 131_072}.0").count() > 0
-
-    lab.wait_for(heard, "the kernel to hear of the settings")
+    assert prints(page, 1, f"cache of Llama 3 8B {8192 * 131_072}.0")
     context.close()
     server.end_kernels()
